@@ -1,0 +1,34 @@
+# Fanfare. `make` alone lists what can be done.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+PROTOS := $(shell find proto -name '*.proto')
+
+.DEFAULT_GOAL := help
+.PHONY: help setup proto lock run demo test check
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+setup: $(VENV)/.ready gen/.ready ## Install what is needed into .venv and generate the contracts (once)
+
+$(VENV)/.ready: requirements/dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	printf '%s\n%s\n' "$(CURDIR)" "$(CURDIR)/gen" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/fanfare.pth"
+	touch $@
+
+gen/.ready: $(PROTOS) $(VENV)/.ready
+	rm -rf gen && mkdir -p gen
+	$(PY) -m grpc_tools.protoc -I proto \
+		-I "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+		--python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
+	touch $@
+
+proto: gen/.ready ## Generate code from proto/ into gen/
+
+lock: $(VENV)/.ready ## Pin versions and hashes of requirements/*.in
+	$(PY) -m pip install --quiet uv
+	for set in runtime dev; do $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate requirements/$$set.in -o requirements/$$set.txt; done

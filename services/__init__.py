@@ -1,0 +1,1 @@
+"""Fanfare's services: members, campaigns, channels, gateway, and the kit they share."""

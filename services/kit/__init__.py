@@ -1,0 +1,1 @@
+"""What every room needs and none owns. The kit knows no service and no contract."""

@@ -1,0 +1,1 @@
+"""Events: one port, two engines. A topic is an append-only log in partitions, read by groups."""

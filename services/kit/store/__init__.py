@@ -1,0 +1,1 @@
+"""Documents: one port, two engines. ``port`` says what may be asked, ``rule`` is how one asks."""
