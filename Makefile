@@ -21,7 +21,7 @@ $(VENV)/.ready: requirements/dev.txt
 
 gen/.ready: $(PROTOS) $(VENV)/.ready
 	rm -rf gen && mkdir -p gen
-	$(PY) -m grpc_tools.protoc -I proto \
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m grpc_tools.protoc -I proto \
 		-I "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 		--python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
 	touch $@
