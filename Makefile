@@ -20,11 +20,11 @@ $(VENV)/.ready: requirements/dev.txt
 	touch $@
 
 gen/.ready: $(PROTOS) $(VENV)/.ready
-	rm -rf gen && mkdir -p gen
+	rm -rf build/gen && mkdir -p build/gen
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m grpc_tools.protoc -I proto \
 		-I "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
-		--python_out=gen --grpc_python_out=gen --mypy_out=quiet:gen --mypy_grpc_out=quiet:gen $(PROTOS)
-	touch $@
+		--python_out=build/gen --grpc_python_out=build/gen --mypy_out=quiet:build/gen --mypy_grpc_out=quiet:build/gen $(PROTOS)
+	mkdir -p gen && cp -R build/gen/. gen/ && touch $@
 
 proto: gen/.ready ## Generate code from proto/ into gen/
 

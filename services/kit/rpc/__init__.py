@@ -1,0 +1,1 @@
+"""Calls between services: who calls (``trust``), what is answered (``server``), how one asks (``client``)."""
