@@ -32,3 +32,17 @@ lock: $(VENV)/.ready ## Pin versions and hashes of requirements/*.in
 	$(PY) -m pip install --quiet uv
 	for set in runtime dev; do $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate requirements/$$set.in -o requirements/$$set.txt; done
+
+test: setup ## Run the whole test suite
+	$(PY) -m pytest
+
+check: setup ## Ruff, strict mypy, import rules, proto lint and breaking changes, schema freshness
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	cd proto && ../$(VENV)/bin/buf lint
+	@tag=$$(git tag --list 'v*' --sort=-v:refname | head -1); \
+	if [ -n "$$tag" ]; then cd proto && ../$(VENV)/bin/buf breaking --against "../.git#tag=$$tag,subdir=proto"; \
+	else echo "proto: no released version yet (no v* tag), so nothing can break"; fi
+	$(PY) -m services.gateway schema --check
