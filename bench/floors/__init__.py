@@ -1,0 +1,1 @@
+"""The same work with everything that Fanfare adds taken away."""

@@ -1,0 +1,2 @@
+module fanfare.dev/bench/smtp-sink
+go 1.21
