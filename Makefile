@@ -41,8 +41,5 @@ check: setup ## Ruff, strict mypy, import rules, proto lint and breaking changes
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	cd proto && ../$(VENV)/bin/buf lint
-	@tag=$$(git tag --list 'v*' --sort=-v:refname | head -1); \
-	if [ -n "$$tag" ]; then cd proto && ../$(VENV)/bin/buf breaking --against "../.git#tag=$$tag,subdir=proto"; \
-	else echo "proto: no released version yet (no v* tag), so nothing can break"; fi
+	$(PY) proto/check.py
 	$(PY) -m services.gateway schema --check
