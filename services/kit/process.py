@@ -1,0 +1,193 @@
+"""How a service lives: it starts, says that it is ready, works until it is asked to stop, and finishes what is in hand.
+
+``python -m services.<room> serve | work | both``: answer calls, do background work, or both in one process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import structlog
+
+from services.kit.errors import FanfareError, Invalid
+from services.kit.logs import start_logging
+from services.kit.settings import Settings, load
+
+READY_FILE = "FANFARE_READY_FILE"  # the supervisor names the file that says "ready"
+SUPERVISOR = "FANFARE_SUPERVISOR"  # ... and its own process, without which its services do not go on
+MODES = ("serve", "work", "both")
+
+_BACKOFF = (0.2, 30.0)
+_HEALTHY_AFTER = 60.0
+_WRONG_SETTING = 2
+
+logger = structlog.get_logger(__name__)
+
+
+class Worker(Protocol):
+    """Something that runs in its own thread until told to stop, soon after which it returns."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, stop: threading.Event) -> None: ...
+
+
+class Server(Protocol):
+    """Something that answers in threads of its own."""
+
+    def start(self) -> None: ...
+
+    def stop(self, grace_seconds: float, /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service's wiring hands to its process; ``close`` gives stores, logs and channels back, at the end."""
+
+    server: Server | None
+    workers: Sequence[Worker]
+    close: Callable[[], None]
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def main(
+    service: str, settings_class: type[S], wire: Callable[[S], Parts], argv: Sequence[str] | None = None
+) -> NoReturn:
+    """The ``__main__`` of a service: read the settings, wire the parts, live, and exit."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if len(arguments) != 1 or arguments[0] not in MODES:
+        sys.exit(f"Say what to do: python -m services.{service} {' | '.join(MODES)}")
+    mode = arguments[0]
+    try:
+        settings = load(settings_class)
+        start_logging(service, settings)
+        parts = wire(settings)
+    except FanfareError as error:
+        print(f"{service}: {error.message}", file=sys.stderr)
+        sys.exit(_WRONG_SETTING if isinstance(error, Invalid) else 1)
+    sys.exit(
+        live(
+            service,
+            server=parts.server if mode != "work" else None,
+            workers=parts.workers if mode != "serve" else (),
+            close=parts.close,
+            drain_seconds=settings.drain_seconds,
+        )
+    )
+
+
+def live(
+    service: str,
+    *,
+    server: Server | None,
+    workers: Sequence[Worker],
+    close: Callable[[], None] = lambda: None,
+    drain_seconds: float = 10.0,
+) -> int:
+    """Serve and work until SIGTERM, SIGINT or the supervisor's end; the exit status. Called by the main thread."""
+    asked = threading.Event()
+    stop = threading.Event()
+    _stop_on_signals(asked)
+    die_with_parent()
+    if server is not None:
+        server.start()
+    threads = [threading.Thread(target=_keep_working, args=(worker, stop), name=worker.name) for worker in workers]
+    for thread in threads:
+        thread.daemon = True  # one that hangs must not keep the process
+        thread.start()
+    announce_ready()
+    logger.info("ready", service=service, workers=[worker.name for worker in workers])
+    while not asked.wait(1.0):
+        if _orphaned():
+            logger.warning("supervisor_gone", service=service)
+            break
+    return _wind_down(service, server, threads, stop, close, drain_seconds)
+
+
+def announce_ready() -> None:
+    """Tell the supervisor that this service answers."""
+    if path := os.environ.get(READY_FILE):
+        Path(path).write_text(f"{os.getpid()}\n")
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for a SIGTERM when the supervisor dies, where it can (Linux); elsewhere we look now and then."""
+    if os.environ.get(SUPERVISOR) and sys.platform == "linux":
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _orphaned() -> bool:
+    supervisor = os.environ.get(SUPERVISOR)
+    return bool(supervisor) and str(os.getppid()) != supervisor
+
+
+def _stop_on_signals(asked: threading.Event) -> None:
+    def on_signal(number: int, _frame: Any) -> None:
+        if asked.is_set() and number == signal.SIGINT:  # asked twice by hand: at once, then
+            os._exit(128 + number)
+        asked.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+
+def _wind_down(
+    service: str,
+    server: Server | None,
+    threads: Sequence[threading.Thread],
+    stop: threading.Event,
+    close: Callable[[], None],
+    drain_seconds: float,
+) -> int:
+    deadline = time.monotonic() + drain_seconds
+    logger.info("stopping", service=service)
+    if server is not None:
+        server.stop(drain_seconds / 2)
+    stop.set()  # after the server: what its last calls wrote is still worked on
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0.1))
+    still = [thread.name for thread in threads if thread.is_alive()]
+    if still:
+        logger.error("stopped_in_the_middle", service=service, workers=still)
+        sys.stderr.flush()
+        os._exit(1)  # their work is leased, and is taken up again
+    close()
+    logger.info("stopped", service=service)
+    return 0
+
+
+def _keep_working(worker: Worker, stop: threading.Event) -> None:
+    """Run a worker; start it again when it crashes, less and less eagerly, and say so once per kind of crash."""
+    backoff, longest = _BACKOFF
+    said = ""
+    while not stop.is_set():
+        began = time.monotonic()
+        crash = "returned before it was asked to"
+        try:
+            worker.run(stop)
+        except Exception as error:
+            crash = type(error).__name__
+            if crash != said and not stop.is_set():
+                logger.exception("worker_crashed", worker=worker.name)
+        if stop.is_set():
+            return
+        if time.monotonic() - began > _HEALTHY_AFTER:
+            backoff, said = _BACKOFF[0], ""
+        if crash != said:
+            said = crash
+            logger.warning("worker_starts_again", worker=worker.name, after=crash)
+        stop.wait(backoff)
+        backoff = min(backoff * 2, longest)
