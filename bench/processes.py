@@ -78,7 +78,7 @@ class PeakMemory:
 
 
 def _stat(pid: int) -> list[str] | None:
-    """The fields behind the name: 0 state, 1 parent, 11 user time, 12 system time, 13 and 14 those of ended children."""
+    """The fields behind the name: 0 state, 1 parent, 11 user time, 12 system time, 13 and 14 those of its dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
