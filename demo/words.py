@@ -49,6 +49,7 @@ _WORDS: dict[str, Words] = {
         "forecast": "Forecast",
         "other_language": "Français",
         "title": "A campaign, from the list to the till",
+        "counted": "Counted in members, who share",
         "untracked": "Opens and clicks are counted only for members who may be tracked.",
     },
     "fr": {
@@ -92,6 +93,7 @@ _WORDS: dict[str, Words] = {
         "forecast": "Prévision",
         "other_language": "English",
         "title": "Une campagne, de la liste à la caisse",
+        "counted": "Compté en membres, qui se partagent",
         "untracked": "Ouvertures et clics ne sont comptés que pour les membres qu’on a le droit de suivre.",
     },
 }
