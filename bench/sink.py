@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 
+from demo.house import free_port
 from demo.receiving import OK, Answer, Conduct, Envelope, receive
 
 _SOURCES = Path(__file__).parent / "smtp-sink"
@@ -130,12 +130,6 @@ def build(folder: Path) -> Path | None:
         [go, "build", "-o", str(program), "./cmd/sink"], cwd=_SOURCES, env=environment, capture_output=True, check=False
     )
     return program if built.returncode == 0 else None
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class _Record(Conduct):
