@@ -28,7 +28,7 @@ MODES = ("serve", "work", "both")
 
 _BACKOFF = (0.2, 30.0)
 _HEALTHY_AFTER = 60.0
-_WRONG_SETTING = 2
+WRONG_SETTING = 2
 
 logger = structlog.get_logger(__name__)
 
@@ -76,7 +76,7 @@ def main(
         parts = wire(settings)
     except FanfareError as error:
         print(f"{service}: {error.message}", file=sys.stderr)
-        sys.exit(_WRONG_SETTING if isinstance(error, Invalid) else 1)
+        sys.exit(WRONG_SETTING if isinstance(error, Invalid) else 1)
     sys.exit(
         live(
             service,

@@ -1,0 +1,94 @@
+"""``python -m services run``: all of Fanfare on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.kit.errors import FanfareError, Unavailable
+from services.kit.settings import Settings, load
+from services.kit.sockets import make_private
+from services.supervisor import AddressTaken, AlreadyRuns, Program, Screen, Supervisor, check_free, only_one
+from services.supervisor_texts import Texts, texts_for
+
+# In the order of who asks whom: each finds those above it answering.
+SERVICES = {"members": "both", "campaigns": "both", "channels": "both", "gateway": "serve"}
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def fanfare() -> None:
+    """Fanfare gives every community master a community it owns."""
+
+
+@app.command()
+def run(
+    data: Annotated[Path | None, typer.Option(help="The data folder, instead of FANFARE_DATA.")] = None,
+    http: Annotated[str | None, typer.Option(help="The address to listen on, instead of FANFARE_HTTP.")] = None,
+) -> None:
+    """Start the services and keep them running, until Ctrl-C."""
+    for name, chosen in (("FANFARE_DATA", data), ("FANFARE_HTTP", http)):
+        if chosen is not None:
+            os.environ[name] = str(chosen)
+    texts = texts_for(os.environ)
+    try:
+        settings = load(Settings)
+        with only_one(settings.data):
+            check_free(settings.http)
+            status = _run(settings, texts)
+    except AlreadyRuns as error:
+        _refuse(texts.already_runs.format(data=error.message, pid=error.params["pid"]))
+    except AddressTaken as error:
+        _refuse(texts.address_taken.format(address=error.message))
+    except Unavailable as error:
+        _refuse(texts.address_refused.format(reason=error.message) if error.field == "FANFARE_HTTP" else error.message)
+    except FanfareError as error:
+        _refuse(error.message)
+    else:
+        sys.exit(status)
+
+
+def _run(settings: Settings, texts: Texts) -> int:
+    make_private(settings.run_folder)
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    screen = Screen(sys.stdout, list(SERVICES), coloured=coloured, plain=settings.log_format == "json")
+    environment = {"FANFARE_DATA": str(settings.data), "PYTHONUNBUFFERED": "1"}
+    if coloured:
+        environment["FORCE_COLOR"] = "1"
+    screen.say(texts.first_steps.format(data=settings.data))
+    first = subprocess.run([sys.executable, "-m", "services.gateway", "init"], env={**os.environ, **environment})
+    if first.returncode != 0:
+        screen.say(texts.first_steps_failed)
+        return 1
+    programs = [Program(name, (sys.executable, "-m", f"services.{name}", mode)) for name, mode in SERVICES.items()]
+
+    async def supervise() -> int:
+        greeting = _greeting(settings, texts)
+        supervisor = Supervisor(
+            programs, settings.run_folder, screen, texts, environment=environment, greeting=lambda: greeting
+        )
+        return await supervisor.run()
+
+    return asyncio.run(supervise())
+
+
+def _greeting(settings: Settings, texts: Texts) -> str:
+    first = settings.data / "first-operator.json"
+    sign_in = texts.sign_in_first.format(path=first) if first.exists() else texts.sign_in
+    return texts.greeting.format(url=f"http://{settings.http}", data=settings.data, sign_in=sign_in)
+
+
+def _refuse(message: str) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    app()
