@@ -33,6 +33,9 @@ lock: $(VENV)/.ready ## Pin versions and hashes of requirements/*.in
 	for set in runtime dev; do $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate requirements/$$set.in -o requirements/$$set.txt; done
 
+run: setup ## Start Fanfare on this machine, until Ctrl-C (FANFARE_DATA, FANFARE_HTTP)
+	@exec $(PY) -m services run
+
 test: setup ## Run the whole test suite
 	$(PY) -m pytest
 
