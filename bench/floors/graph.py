@@ -1,4 +1,4 @@
-"""The floor of reading through the graph: the same query, executed plainly on ready dicts, with nothing kept between."""
+"""The floor of reading through the graph: the query executed plainly on ready dicts, with nothing kept between."""
 
 from __future__ import annotations
 

@@ -284,7 +284,8 @@ class Writer:
     def give_back_free_pages(self, pages: int = 2_000) -> None:
         with self._lock:
             try:
-                self._connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
+                # It gives back one page a step, and only a script is stepped to its end.
+                self._connection.executescript(f"PRAGMA incremental_vacuum({pages})")
             except sqlite3.OperationalError as error:
                 if not _is(error, _BUSY):  # somebody is writing: the next sweep does it
                     raise
