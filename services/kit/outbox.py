@@ -2,7 +2,7 @@
 
 An event may be published twice, with the same id; it is never lost, and the events of an aggregate first appear in
 their order. Three fields of the aggregate's document carry this: ``outbox`` (the entries still to publish),
-``pending`` (since when something waits there, UTC ms; 0: nothing) and ``event_sequence``.
+``pending`` (since when something waits there, UTC ms; null: nothing) and ``event_sequence``.
 
 ``event_sequence`` counts the aggregate's events, and is raised once more when the relay has emptied the outbox. An
 event appended meanwhile has raised it first; then the relay's patch is refused, and the newcomer stays pending. The
@@ -129,7 +129,7 @@ class Relay:
             published = {"outbox": [event.id for event in sent]} if sent else {}
             if complete:
                 guard = ("event_sequence", int(document.get("event_sequence") or 0) + 1)
-                cleared.append(Patch(document["_id"], set={"pending": 0}, pull=published, sequence=guard))
+                cleared.append(Patch(document["_id"], set={"pending": None}, pull=published, sequence=guard))
             else:
                 held_back.append(Patch(document["_id"], set={"pending": now + MINUTE}, pull=published))
         self._log.publish(self._service, events)

@@ -77,9 +77,16 @@ class Settings(BaseSettings):
             raise ValueError("is not host:port")
         return address
 
+    @field_validator("store", "log")
+    @classmethod
+    def _an_engine_at_hand(cls, url: str) -> str:
+        if url not in ("", "sqlite") and not url.startswith("sqlite:///"):
+            raise ValueError("names another engine")
+        return url
+
     @property
     def log_url(self) -> str:
-        return self.log or f"sqlite:///{self.data / 'log.sqlite'}"
+        return self.log if ":" in self.log else f"sqlite:///{self.data / 'log.sqlite'}"
 
     @property
     def log_terms(self) -> Terms:

@@ -16,8 +16,7 @@ import pytest
 
 from services.kit.clock import DAY, SECOND, Clock, ManualClock, SystemClock
 from services.kit.log import Event, Log, PartitionLost, Reader, Received, Terms, open_log
-
-PATIENCE = 20.0
+from tests.kit.waiting import PATIENCE, until
 
 
 @dataclass
@@ -77,13 +76,6 @@ def read(reader: Reader, count: int) -> list[Received]:
         found += reader.poll(timeout_ms=50)
     assert len(found) == count
     return found
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def numbers(received: list[Received]) -> list[int]:

@@ -10,7 +10,9 @@ import threading
 import time
 from pathlib import Path
 
+from services.kit.logs import start_logging
 from services.kit.process import announce_ready, live
+from services.kit.settings import Settings
 
 
 class Clockwork:
@@ -45,6 +47,7 @@ def main(name: str, folder: Path, manner: str) -> None:
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
         with (folder / f"{name}.pids").open("a") as pids:
             pids.write(f"{child.pid}\n")
+    start_logging(name, Settings(data=folder))
     sys.exit(live(name, server=None, workers=[Clockwork(name, folder)]))
 
 

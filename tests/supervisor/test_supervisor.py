@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,9 +26,9 @@ from services.supervisor import (
     only_one,
 )
 from services.supervisor_texts import ENGLISH, FRENCH, texts_for
+from tests.kit.waiting import PATIENCE, until
 
 FAKE = Path(__file__).with_name("fake_service.py")
-PATIENCE = 30.0
 
 
 def supervise(folder: Path, manners: dict[str, str]) -> int:
@@ -95,13 +94,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
 
 
 def test_services_start_in_their_order_and_their_lines_bear_their_names(house: Callable[..., House]) -> None:
