@@ -165,7 +165,6 @@ def found_community(
         "attribution_days": 30,
         "erasures": 0,
         "created_at": now,
-        "outbox": [],
     }
 
 

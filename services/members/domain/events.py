@@ -1,78 +1,62 @@
-"""What happened, in the words of the room; ids only, never personal data. ``events_out`` says them to the others."""
+"""What happened, in the words of the room; ids only, never personal data. ``events_out`` says them to the others.
+
+Names and fields are those of ``member_events.proto``.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class CommunityCreated:
-    community: str
+class Happened:
+    """An event: its name and plain values."""
+
+    name: str
+    data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class MemberRegistered:
-    member: str
-    standing: tuple[str, ...]
-    source: str
+def community_created(community: str) -> Happened:
+    return Happened("CommunityCreated", {"community": community})
 
 
-@dataclass(frozen=True, slots=True)
-class StandingChanged:
-    member: str
-    gained: tuple[str, ...]
-    lost: tuple[str, ...]
-    cause: str
-    at: int
+def member_registered(member: str, standing: list[str], source: str) -> Happened:
+    return Happened("MemberRegistered", {"member": member, "standing": standing, "source": source})
 
 
-@dataclass(frozen=True, slots=True)
-class PermissionChanged:
-    member: str
-    purpose: str
-    channel: str
-    allowed: bool
+def standing_change(member: str, was: list[str], now: list[str], cause: str, at: int) -> dict[str, Any]:
+    """A change of standing, as events carry it one by one or in bulk."""
+    return {
+        "member": member,
+        "gained": [standing for standing in now if standing not in was],
+        "lost": [standing for standing in was if standing not in now],
+        "cause": cause,
+        "at": at,
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class MemberMerged:
-    member: str
-    into: str
+def standings_changed(changes: list[dict[str, Any]]) -> Happened:
+    return Happened("StandingsChanged", {"changes": changes})
 
 
-@dataclass(frozen=True, slots=True)
-class MemberUnmerged:
-    member: str
-    parted_from: str
+def permission_changed(member: str, purpose: str, channel: str, allowed: bool) -> Happened:
+    return Happened("PermissionChanged", {"member": member, "purpose": purpose, "channel": channel, "allowed": allowed})
 
 
-@dataclass(frozen=True, slots=True)
-class MemberErased:
-    member: str
-    erasure: str
+def member_merged(member: str, into: str) -> Happened:
+    return Happened("MemberMerged", {"member": member, "into": into})
 
 
-@dataclass(frozen=True, slots=True)
-class InteractionRecorded:
-    id: str
-    member: str
-    kind: str
-    at: int
-    subject: str
-    currency: str
-    amount_units: int
-    amount_nanos: int
-    reverses: str
-    registered: bool
+def member_unmerged(member: str, parted_from: str) -> Happened:
+    return Happened("MemberUnmerged", {"member": member, "from": parted_from})
 
 
-Happened = (
-    CommunityCreated
-    | MemberRegistered
-    | StandingChanged
-    | PermissionChanged
-    | MemberMerged
-    | MemberUnmerged
-    | MemberErased
-    | InteractionRecorded
-)
+def member_erased(member: str, erasure: str) -> Happened:
+    return Happened("MemberErased", {"member": member, "erasure": erasure})
+
+
+def interaction_recorded(interaction: dict[str, Any], *, registered: bool) -> Happened:
+    kept = ("member", "kind", "at", "subject", "currency", "amount_units", "amount_nanos", "reverses")
+    data = {key: interaction[key] for key in kept if interaction.get(key)}
+    return Happened("InteractionRecorded", {"id": interaction["event"], "registered": registered, **data})

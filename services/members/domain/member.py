@@ -13,7 +13,13 @@ from typing import Any
 
 from services.kit.errors import Conflict, Invalid, NotFound
 from services.members.domain.community import Community
-from services.members.domain.events import Happened, MemberRegistered, PermissionChanged, StandingChanged
+from services.members.domain.events import (
+    Happened,
+    member_registered,
+    permission_changed,
+    standing_change,
+    standings_changed,
+)
 from services.members.domain.permission import Entry, Record, permission_tokens
 from services.members.domain.values import address_on, fold, iso_date, locale_tag, search_words, tidy, time_zone
 
@@ -158,7 +164,6 @@ def register(profile: Profile, member_id: str, community: Community, cause: Caus
         "history": [],
         "registered_at": cause.at,
         "registered_by": cause.actor,
-        "outbox": [],
     }
     derive(record, community, cause.at)
     return record
@@ -222,7 +227,7 @@ class Member:
 
     def registered(self) -> None:
         """Tell that this record is new."""
-        self.events.append(MemberRegistered(self.id, tuple(self.record["standing"]), self.cause.source))
+        self.events.append(member_registered(self.id, self.record["standing"], self.cause.source))
 
     # -- who they are
 
@@ -418,14 +423,13 @@ class Member:
         why = why or cause.source
         if record["lifecycle"] != lifecycle:
             self._note("lifecycle", lifecycle, record["lifecycle"], why)
-        gained = [s for s in record["standing"] if s not in self._was_standing]
-        lost = [s for s in self._was_standing if s not in record["standing"]]
-        if gained or lost:
+        if record["standing"] != self._was_standing:
             self._note("standing", self._was_standing, record["standing"], why)
-            self.events.append(StandingChanged(self.id, tuple(gained), tuple(lost), why, cause.at))
+            change = standing_change(self.id, self._was_standing, record["standing"], why, cause.at)
+            self.events.append(standings_changed([change]))
         for token in sorted(set(record["permission"]) ^ set(self._was_allowed)):
             purpose, _, channel = token.partition(":")
-            self.events.append(PermissionChanged(self.id, purpose, channel, token in record["permission"]))
+            self.events.append(permission_changed(self.id, purpose, channel, token in record["permission"]))
         self._was_standing, self._was_allowed = list(record["standing"]), list(record["permission"])
         return self.events
 

@@ -1,0 +1,66 @@
+"""Who shares an address. A claim (community, channel, address) names its owners; a second owner needs an explicit act.
+
+A household is nothing more than the members whose claims overlap: one message goes to one address, naming them all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from services.kit.errors import Conflict
+from services.members.domain.permission import Record
+
+EXTERNAL = "external"
+"""The channel of claims on ids that another system gave: unique within a community, like addresses."""
+
+
+class AddressTaken(Conflict):
+    """Another member has this address; ``member`` tells which."""
+
+    reason = "address-taken"
+
+    def __init__(self, channel: str, member: str) -> None:
+        super().__init__(
+            "Another member has this address: work with that one, or share the address as a household.",
+            field=channel,
+            member=member,
+        )
+
+
+def claim_id(community: str, channel: str, address: str) -> str:
+    """The key of the claim on an address in its one form."""
+    return f"{community}:{channel}:{address}"
+
+
+def channel_of(claim: str) -> str:
+    return claim.split(":", 2)[1]
+
+
+def new_claim(agency: str, community: str, channel: str, address: str, owner: str, now: int) -> Record:
+    return {
+        "_id": f"{community}:{channel}:{address}",
+        "agency": agency,
+        "community": community,
+        "schema_version": 1,
+        "owners": [owner],
+        "claimed_at": now,
+    }
+
+
+def claims_of(record: Record, now: int) -> list[Record]:
+    """The claims of a member on its addresses and external id."""
+    agency, community, owner = record["agency"], record["community"], record["_id"]
+    claims = [
+        new_claim(agency, community, point["channel"], point["address"], owner, now)
+        for point in record["contact_points"]
+        if not point["shared"]
+    ]
+    if record["external_id"]:
+        claims.append(new_claim(agency, community, EXTERNAL, record["external_id"], owner, now))
+    return claims
+
+
+def address_hash(key: bytes, community: str, channel: str, address: str) -> str:
+    """What survives of an erased address: a keyed hash that recognises it and reveals nothing."""
+    return hmac.new(key, f"{community}\0{channel}\0{address}".encode(), hashlib.sha256).hexdigest()

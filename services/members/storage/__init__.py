@@ -1,0 +1,1 @@
+"""How members are kept: documents and their indexes."""
