@@ -1,0 +1,98 @@
+"""A person as one row of a list tells of them: valid values, acts of permission, and what was found wanting."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from services.members.domain.importing.folding import fold
+from services.members.domain.importing.refusals import Finding
+
+
+class Act(NamedTuple):
+    """What a row says about permission: a consent with its proof, or an objection."""
+
+    purposes: tuple[str, ...]
+    channel: str
+    effect: str  # consent, objection
+    at: int  # UTC milliseconds; 0: the row does not say, it counts from the import
+    wording: str
+    detail: str
+
+
+class Link(NamedTuple):
+    """How a row hangs together with others of its file that hold the same address."""
+
+    same_as: int = 0  # the first row of the same person
+    guardian: int = 0  # the row of the adult who holds a minor's address
+    made_by: int = 0  # the row of the first minor for whom a guardian is made
+    shared: bool = False  # other persons of the file hold its address
+    refused: str = ""
+
+
+NO_LINK = Link()
+
+
+class Draft:
+    """One row, interpreted. Plain and mutable: there is one for every row of the file."""
+
+    __slots__ = (
+        "acts",
+        "attributes",
+        "birth_date",
+        "emails",
+        "external_id",
+        "family_name",
+        "findings",
+        "full_name",
+        "given_name",
+        "kind",
+        "locale",
+        "phones",
+        "reasons",
+        "refused",
+        "relations",
+        "row",
+        "since",
+        "tags",
+        "until",
+        "zone",
+    )
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+        self.kind = "person"
+        self.given_name = self.family_name = self.full_name = ""
+        self.emails: tuple[str, ...] = ()
+        self.phones: tuple[str, ...] = ()
+        self.birth_date = self.locale = self.zone = self.external_id = ""
+        self.since = self.until = ""
+        self.tags: tuple[str, ...] = ()
+        self.reasons: tuple[str, ...] = ()
+        self.relations: tuple[str, ...] = ()  # kind, or kind:ended
+        self.attributes: dict[str, Any] = {}
+        self.acts: tuple[Act, ...] = ()
+        self.findings: list[Finding] = []
+        self.refused: Finding | None = None
+
+    def name(self) -> str:
+        """The name to show."""
+        return self.full_name or f"{self.given_name} {self.family_name}".strip()
+
+    def name_key(self) -> str:
+        return name_key(self.name())
+
+    def found(self, field: str, code: str, **params: str) -> None:
+        self.findings.append(Finding(field, code, params))
+
+    def refuse(self, code: str, **params: str) -> None:
+        self.refused = Finding("", code, params)
+
+
+def name_key(name: str) -> str:
+    """A name as it is compared: ``DE SMET Léa`` and ``Léa De Smet`` are one."""
+    return " ".join(sorted(fold(name).split()))
+
+
+def same_person(key: str, birth_date: str, other_key: str, other_birth_date: str) -> bool:
+    """Whether two names at one address are one person: unless they were born in different years."""
+    return key == other_key and (not birth_date or not other_birth_date or birth_date[:4] == other_birth_date[:4])

@@ -1,0 +1,695 @@
+"""What a chunk of rows would do to a community, decided before anything is written.
+
+A row makes a member, changes one, leaves it as it is, tells of somebody an earlier row told of, or is refused. Ids
+follow from the import and the row, so that planning again after a crash plans the same. Promise 3: a row that brings no
+later, proven act of the person changes nothing where an objection stands, and never replaces better proof by worse.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from services.kit.clock import DAY
+from services.kit.errors import Invalid
+from services.kit.ids import derived_id
+from services.members.domain import permission
+from services.members.domain.community import Community
+from services.members.domain.household import EXTERNAL, claim_id
+from services.members.domain.importing.draft import NO_LINK, Act, Draft, Link, name_key, same_person
+from services.members.domain.importing.interpreting import Interpreter
+from services.members.domain.importing.mapping import Mapping as ListMapping
+from services.members.domain.importing.refusals import refuses
+from services.members.domain.member import (
+    ERASED,
+    RESTRICTED,
+    Cause,
+    Member,
+    Profile,
+    reason,
+    register,
+    relation,
+    tags_of,
+)
+from services.members.domain.permission import CONSENT, OBJECTION, Entry, Evidence, Grade, Record
+from services.members.domain.values import EMAIL, PHONE, anniversary, day_of
+
+Address = tuple[str, str]  # channel (or ``external``), address in its one form
+
+CREATED, CHANGED, LEFT, REFUSED, MERGED = "c", "u", "l", "r", "m"
+"""What became of a row, one letter each: the marks of a chunk are one string."""
+
+SUPERSEDES: Mapping[str, tuple[str, ...]] = {
+    "adherent": ("trial", "former_member"),
+    "former_member": ("adherent", "trial"),
+}
+"""Relation kinds that end when another one is told: nobody is a member and a former one at a time."""
+
+_UNSEEN_BY_UNDO = frozenset(("version", "history", "outbox", "pending", "event_sequence", "engagement", "recent"))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which import this is, when it began, and in whose name."""
+
+    id: str
+    at: int
+    actor: str
+
+    def cause(self, row: int) -> Cause:
+        return Cause(self.at, self.actor, f"import:{self.id}#{row}")
+
+    def member(self, row: int) -> str:
+        return derived_id("mbr", self.at, row, self.id, "member")
+
+    def guardian(self, row: int) -> str:
+        return derived_id("mbr", self.at, row, self.id, "guardian")
+
+    def entry(self, row: int, number: int) -> str:
+        return derived_id("pme", self.at, row * 16 + number, self.id, "permission")
+
+
+@dataclass(slots=True)
+class Known:
+    """What the community already holds of the people in a chunk."""
+
+    owners: dict[Address, list[str]] = field(default_factory=dict)
+    members: dict[str, Record] = field(default_factory=dict)
+    unreachable: dict[str, list[Record]] = field(default_factory=dict)  # name key → members without any address
+    erased: set[Address] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Change:
+    """A member that stood in the store and is changed by rows of this chunk."""
+
+    member: Member
+    version: int  # before
+    before: Record
+    rows: list[int] = field(default_factory=list)
+
+    def fields(self) -> dict[str, list[Any]]:
+        """Top-level fields that differ: [before, fingerprint of after]."""
+        after = self.member.record
+        return {
+            name: [self.before.get(name), fingerprint(value)]
+            for name, value in after.items()
+            if name not in _UNSEEN_BY_UNDO and self.before.get(name) != value
+        }
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be written for a chunk, and what to tell of it."""
+
+    marks: list[str] = field(default_factory=list)
+    details: list[Record] = field(default_factory=list)
+    created: dict[str, Record] = field(default_factory=dict)
+    changed: dict[str, Change] = field(default_factory=dict)
+    claims: dict[Address, list[str]] = field(default_factory=dict)  # owners to add
+    counts: Counter[str] = field(default_factory=Counter)
+    matched: int = 0  # rows that met somebody the store knew
+
+
+class _RowRefused(Exception):
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+def fingerprint(value: Any) -> str:
+    """Recognises a value again without keeping it."""
+    return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+
+
+def addresses_of(draft: Draft) -> list[Address]:
+    """Everything by which somebody may already be known."""
+    found = [(EMAIL, address) for address in draft.emails]
+    found += [(PHONE, address) for address in draft.phones]
+    if draft.external_id:
+        found.append((EXTERNAL, draft.external_id))
+    return found
+
+
+class Planner:
+    """Plans one chunk, row after row; rows see what earlier rows of the chunk planned."""
+
+    def __init__(
+        self,
+        community: Community,
+        mapping: ListMapping,
+        interpreter: Interpreter,
+        origin: Origin,
+        known: Known,
+        links: Mapping[int, Link],
+    ) -> None:
+        self.plan = Plan()
+        self._community = community
+        self._mapping = mapping
+        self._interpreter = interpreter
+        self._origin = origin
+        self._known = known
+        self._links = links
+        self._source = f"import:{origin.id}"
+        self._yesterday = day_of(origin.at - DAY)
+        self._cause = Cause(origin.at, origin.actor, self._source)
+        self._terms: dict[tuple[str, str, str], Record] = {}
+        self._reasons: dict[str, Record] = {}
+        self._age_of_consent = community.law.age_of_consent
+
+    def add(self, draft: Draft) -> None:
+        """Plan one row."""
+        link = self._links.get(draft.row, NO_LINK)
+        mark, member = REFUSED, ""
+        changes: list[list[Any]] = []
+        if draft.refused is None and link.refused:
+            draft.refuse(link.refused)
+        if draft.refused is None:
+            try:
+                mark, member, changes = self._place(draft, link)
+            except _RowRefused as refused:
+                draft.refuse(refused.code)
+        self._tell(draft, mark, member, changes)
+
+    # What becomes of a row
+
+    def _place(self, draft: Draft, link: Link) -> tuple[str, str, list[list[Any]]]:
+        known = self._known
+        if known.erased and not known.erased.isdisjoint(addresses_of(draft)):
+            raise _RowRefused("erased")
+        own = self._origin.member(draft.row)
+        found = self._match(draft)
+        if found is None or found["_id"] == own:
+            self._create(draft, link, own)
+            return CREATED, own, []
+        if found["state"] == ERASED:
+            raise _RowRefused("erased")
+        if found["state"] == RESTRICTED:
+            raise _RowRefused("member-restricted")
+        id_ = found["_id"]
+        changes = self._apply(found, draft, link)
+        if link.same_as:
+            draft.found("", "same-person", row=str(link.same_as))
+            return MERGED, id_, changes
+        if id_ in self.plan.created:
+            return MERGED, id_, changes
+        self.plan.matched += 1
+        return (CHANGED if changes else LEFT), id_, changes
+
+    def _match(self, draft: Draft) -> Record | None:
+        """The member a row tells of, if the community has it."""
+        identity = self._mapping.identity
+        if identity == "external_id":
+            return next(iter(self._holders([(EXTERNAL, draft.external_id)])), None)
+        if draft.emails:
+            held = self._holders([(EMAIL, address) for address in draft.emails])
+        elif draft.phones:
+            held = self._holders([(PHONE, address) for address in draft.phones])
+        else:
+            held = self._known.unreachable.get(draft.name_key(), [])
+        if not held:
+            return None
+        key = draft.name_key()
+        if not key:
+            if len(held) > 1:
+                raise _RowRefused("several-match")
+            return held[0]
+        birth = draft.birth_date
+        for record in held:
+            if same_person(key, birth, name_key(record["display_name"]), record["birth_date"] or ""):
+                return record
+        if not draft.emails:
+            return None
+        nameless = next((record for record in held if not record["display_name"]), None)
+        if nameless is not None and not self._interpreter.is_minor(birth):
+            return nameless
+        if self._mapping.households:
+            return None
+        if identity == "email" and len(held) == 1:
+            return held[0]
+        raise _RowRefused("address-shared")
+
+    def _holders(self, addresses: Sequence[Address]) -> list[Record]:
+        members = self._known.members
+        found: dict[str, Record] = {}
+        for address in addresses:
+            for owner in self._known.owners.get(address, ()):
+                if (record := members.get(owner)) is not None:
+                    found[record["_id"]] = record
+        return list(found.values())
+
+    # Somebody new
+
+    def _create(self, draft: Draft, link: Link, own: str) -> None:
+        contacts, shared = self._contacts(draft, link, own)
+        guardian = self._guardian(draft, link, contacts) if self._mapping.households else ""
+        if guardian and contacts:
+            shared.add(contacts[0])
+        profile = Profile(
+            kind=draft.kind,
+            given_name=draft.given_name,
+            family_name=draft.family_name,
+            display_name=draft.full_name,
+            locale=draft.locale,
+            zone=draft.zone,
+            birth_date=draft.birth_date,
+            external_id=draft.external_id,
+            contacts=contacts,
+            shared=frozenset(shared),
+            relations=self._relations(draft),
+            reasons=[self._reason(key) for key in draft.reasons],
+            attributes=draft.attributes,
+            tags=tags_of(draft.tags) if draft.tags else [],
+            presence=self._mapping.presence,
+            guardians=[guardian] if guardian else [],
+            ledger=self._ledger(draft, guardian),
+        )
+        self._count(profile.ledger)
+        record = register(profile, own, self._community, self._cause)
+        self._enrol(record, contacts)
+        self._find_wards(record, contacts)
+        if draft.external_id:
+            self._own((EXTERNAL, draft.external_id), own)
+        if guardian:
+            self._answer_for(guardian, own, draft.row)
+
+    def _contacts(self, draft: Draft, link: Link, own: str) -> tuple[list[Address], set[Address]]:
+        """The contact points of a new member, and those of them that a household shares."""
+        contacts: list[Address] = []
+        shared: set[Address] = set()
+        for channel, addresses in ((EMAIL, draft.emails), (PHONE, draft.phones)):
+            for text in addresses:
+                address = (channel, text)
+                others = [owner for owner in self._known.owners.get(address, ()) if owner != own]
+                if others and not self._mapping.households:
+                    draft.found(channel, "address-of-another")
+                    continue
+                contacts.append(address)
+                if others:
+                    self._share(address, others, draft.row)
+                if others or (link.shared and channel == EMAIL):
+                    shared.add(address)
+        return contacts, shared
+
+    def _enrol(self, record: Record, contacts: Iterable[Address]) -> None:
+        own = record["_id"]
+        self.plan.created[own] = record
+        self._known.members[own] = record
+        for address in contacts:
+            self._own(address, own)
+        if not record["contact_points"]:
+            self._known.unreachable.setdefault(name_key(record["display_name"]), []).append(record)
+
+    def _own(self, address: Address, owner: str) -> None:
+        owners = self._known.owners.setdefault(address, [])
+        if owner not in owners:
+            owners.append(owner)
+        self.plan.claims.setdefault(address, []).append(owner)
+
+    def _share(self, address: Address, others: Sequence[str], row: int) -> None:
+        """Whoever holds the address already holds it for a household from now on."""
+        for other in others:
+            record = self._known.members.get(other)
+            if record is None:
+                continue
+            for point in record["contact_points"]:
+                if (point["channel"], point["address"]) == address and not point["shared"]:
+                    if other not in self.plan.created:
+                        self._changing(record, row)
+                    point["shared"] = True
+
+    # Guardians
+
+    def _guardian(self, draft: Draft, link: Link, contacts: Sequence[Address]) -> str:
+        """Who answers for a minor: the adult who holds the address, or one made from it, name unknown."""
+        if not self._interpreter.is_minor(draft.birth_date) or not contacts:
+            return ""
+        origin = self._origin
+        maker = link.made_by or draft.row
+        for holder in self._holders(contacts[:1]):
+            if holder["_id"] == origin.guardian(maker):  # made for a sister or brother, or before a crash
+                draft.found("", "guardian-made")
+                if maker == draft.row:
+                    self.plan.created[holder["_id"]] = holder
+                    self.plan.counts["guardians"] += 1
+                return str(holder["_id"])
+            grown = holder["birth_date"] and not self._interpreter.is_minor(holder["birth_date"])
+            if grown or holder["wards"]:
+                self._note_guardian(draft, link)
+                return str(holder["_id"])
+        if link.guardian:
+            self._note_guardian(draft, link)
+            return origin.member(link.guardian)
+        guardian = origin.guardian(maker)
+        draft.found("", "guardian-made")
+        self._make_guardian(guardian, contacts[0])
+        return guardian
+
+    @staticmethod
+    def _note_guardian(draft: Draft, link: Link) -> None:
+        if link.guardian:
+            draft.found("", "guardian-found", row=str(link.guardian))
+
+    def _make_guardian(self, guardian: str, contact: Address) -> None:
+        kinds = self._community.relations
+        profile = Profile(
+            contacts=[contact],
+            shared=frozenset((contact,)),
+            relations=[relation(self._community, "parent", source=self._source)] if "parent" in kinds else [],
+            presence=self._mapping.presence,
+        )
+        self._enrol(register(profile, guardian, self._community, self._cause), (contact,))
+        self.plan.counts["guardians"] += 1
+
+    def _answer_for(self, guardian: str, ward: str, row: int) -> None:
+        """The guardian knows its wards; one that a later row brings finds them when it comes."""
+        record = self._known.members.get(guardian)
+        if record is None or ward in record["wards"]:
+            return
+        if guardian not in self.plan.created:
+            self._changing(record, row)
+        record["wards"].append(ward)
+
+    def _find_wards(self, record: Record, contacts: Iterable[Address]) -> None:
+        """Children of earlier rows wait for the parent of this one."""
+        own = record["_id"]
+        for holder in self._holders(list(contacts)):
+            if own in holder["guardians"] and holder["_id"] not in record["wards"]:
+                record["wards"].append(holder["_id"])
+
+    # Somebody known
+
+    def _changing(self, record: Record, row: int) -> Member:
+        """The member while it changes; what stood before is kept once."""
+        own = record["_id"]
+        cause = self._origin.cause(row)
+        if own in self.plan.created:
+            return Member(record, self._community, cause)
+        change = self.plan.changed.get(own)
+        if change is None:
+            before: Record = orjson.loads(orjson.dumps(record))
+            change = Change(Member(record, self._community, cause), int(record["version"]), before)
+            self.plan.changed[own] = change
+        change.member.cause = cause
+        change.rows.append(row)
+        return change.member
+
+    def _apply(self, record: Record, draft: Draft, link: Link) -> list[list[Any]]:
+        """Let the row say what it says of somebody known; returns what changed: [what, before, after]."""
+        was_changing = record["_id"] in self.plan.changed
+        member = self._changing(record, draft.row)
+        history = len(record["history"])
+        verdicts = self._verdicts(record, draft)
+        self._describe(member, draft)
+        self._reach(member, draft, link)
+        self._relate(member, draft)
+        entered = self._enter(member, draft)
+        if entered == 0 and len(record["history"]) == history:
+            if not was_changing:
+                self.plan.changed.pop(record["_id"], None)
+            return []
+        member.settle()
+        changes = [_shown(note, record) for note in record["history"][history:]]
+        return changes + self._permission_changes(record, verdicts)
+
+    def _describe(self, member: Member, draft: Draft) -> None:
+        record = member.record
+        if draft.name() and name_key(draft.name()) != name_key(record["display_name"]):
+            member.rename(
+                given_name=draft.given_name, family_name=draft.family_name, display_name=draft.full_name or draft.name()
+            )
+        if draft.locale and draft.locale != record["locale"]:
+            member.speaks(draft.locale)
+        if draft.zone and draft.zone != record["zone"]:
+            member.lives_in(draft.zone)
+        if draft.birth_date and draft.birth_date != record["birth_date"]:
+            member.born_on(draft.birth_date)
+        if draft.external_id and draft.external_id != record["external_id"]:
+            self._identify(member, draft)
+        for key, value in draft.attributes.items():
+            member.describe(key, value)
+        if draft.tags:
+            member.tag(draft.tags)
+        for key in draft.reasons:
+            member.give_reason(key)
+
+    def _identify(self, member: Member, draft: Draft) -> None:
+        if any(owner != member.id for owner in self._known.owners.get((EXTERNAL, draft.external_id), ())):
+            draft.found("external_id", "address-of-another")
+        else:
+            member.known_elsewhere_as(draft.external_id)
+            self._own((EXTERNAL, draft.external_id), member.id)
+
+    def _reach(self, member: Member, draft: Draft, link: Link) -> None:
+        held = {(point["channel"], point["address"]) for point in member.record["contact_points"]}
+        missing = [address for address in addresses_of(draft) if address[0] != EXTERNAL and address not in held]
+        if missing:
+            only = Draft(draft.row)
+            only.emails = tuple(text for channel, text in missing if channel == EMAIL)
+            only.phones = tuple(text for channel, text in missing if channel == PHONE)
+            contacts, shared = self._contacts(only, link, member.id)
+            draft.findings += only.findings
+            for address in contacts:
+                member.add_contact_point(*address, shared=address in shared)
+                self._own(address, member.id)
+        if self._mapping.households and not member.record["guardians"]:
+            points = [(point["channel"], point["address"]) for point in member.record["contact_points"]]
+            guardian = self._guardian(draft, link, points)
+            if guardian and guardian != member.id:
+                member.name_guardian(guardian)
+                self._answer_for(guardian, member.id, draft.row)
+
+    def _relate(self, member: Member, draft: Draft) -> None:
+        for word in draft.relations:
+            kind, _, ended = word.partition(":")
+            known = [r for r in member.record["relations"] if r["kind"] == kind]
+            running = [r for r in known if permission.is_current(r, day_of(self._origin.at))]
+            if ended:
+                if running:
+                    member.end_relation(kind, draft.until or self._yesterday)
+                elif not known:
+                    member.relate(kind, draft.since, draft.until or self._yesterday, self._source)
+            elif draft.since or draft.until or not running:
+                for other in SUPERSEDES.get(kind, ()):
+                    member.end_relation(other, self._yesterday)
+                try:
+                    member.relate(kind, draft.since, draft.until, self._source)
+                except Invalid:
+                    draft.found("relation", "dates-reversed")
+
+    # Permission
+
+    def _enter(self, member: Member, draft: Draft) -> int:
+        """Enter what the row proves into the ledger of somebody known, and nothing that would weaken it."""
+        record = member.record
+        guardian = record["guardians"][0] if record["guardians"] else ""
+        before = len(record["ledger"])
+        for entry in self._ledger(draft, guardian):
+            entry["purposes"] = [purpose for purpose in entry["purposes"] if self._adds(record, entry, purpose, draft)]
+            if entry["purposes"]:
+                member.enter(entry)
+        self._count(record["ledger"][before:])
+        return len(record["ledger"]) - before
+
+    def _count(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            if entry["act"] == OBJECTION:
+                self.plan.counts["objections"] += 1
+            else:
+                self.plan.counts["declared" if entry.get("source") == "operator" else "consents"] += 1
+
+    def _adds(self, record: Record, entry: Entry, purpose: str, draft: Draft) -> bool:
+        """Whether an entry says something new for a purpose, and may."""
+        community, now = self._community, self._origin.at
+        for channel in entry["channels"] or (EMAIL,):
+            held = permission.verdict(record, purpose, channel, now, community.law, community.gives)
+            if entry["act"] == permission.OBJECTION:
+                return held.reason != OBJECTION
+            if any(_says_the_same(known, entry, purpose) for known in record["ledger"]):
+                return False
+            if held.reason == OBJECTION:
+                lifts = entry["basis"] == CONSENT and entry["grade"] >= Grade.FAIR and (entry["at"] or 0) > held.since
+                if not lifts:
+                    self.plan.counts["objections_standing"] += 1
+                    draft.found("", "objection-stands")
+                return lifts
+            if held.allowed and held.reason == CONSENT and held.grade > entry["grade"]:
+                draft.found("", "permission-stronger")
+                return False
+        return True
+
+    def _ledger(self, draft: Draft, guardian: str) -> list[Entry]:
+        """The ledger entries that a row and the operator's declaration bring."""
+        origin, now = self._origin, self._origin.at
+        entries: list[Entry] = []
+        for act in draft.acts:
+            evidence = Evidence(act.wording, "import", act.at or None, self._actor(draft, act, guardian), act.detail)
+            entry_id = origin.entry(draft.row, len(entries))
+            make = permission.objection if act.effect == "objection" else _consent
+            entries.append(
+                make(
+                    entry_id,
+                    purposes=act.purposes,
+                    channels=(act.channel,),
+                    evidence=evidence,
+                    now=now,
+                    recorded_by=origin.actor,
+                )
+            )
+        declared = self._mapping.declaration
+        if declared:
+            refused = {p for entry in entries if entry["act"] == OBJECTION for p in entry["purposes"]}
+            purposes = [purpose for purpose in declared.purposes if purpose not in refused]
+            if purposes:
+                word = Evidence("", "operator", declared.at, origin.actor, declared.evidence)
+                entries.append(
+                    permission.grant(
+                        origin.entry(draft.row, 15),
+                        basis=declared.basis,
+                        purposes=purposes,
+                        channels=declared.channels,
+                        evidence=word,
+                        now=now,
+                        recorded_by=origin.actor,
+                    )
+                )
+        return entries
+
+    def _actor(self, draft: Draft, act: Act, guardian: str) -> str:
+        """Below the age of consent, what a list says of a child is its guardian's act."""
+        born = draft.birth_date
+        if guardian and born and day_of(act.at or self._origin.at) < anniversary(born, self._age_of_consent):
+            return f"guardian:{guardian}"
+        return permission.THE_MEMBER
+
+    def _verdicts(self, record: Record, draft: Draft) -> dict[tuple[str, str], str]:
+        """The state, before the row, of every permission it speaks of."""
+        spoken: set[tuple[str, str]] = {(purpose, act.channel) for act in draft.acts for purpose in act.purposes}
+        if declared := self._mapping.declaration:
+            spoken |= {(purpose, channel) for purpose in declared.purposes for channel in declared.channels}
+        return {pair: self._verdict(record, *pair) for pair in sorted(spoken)}
+
+    def _permission_changes(self, record: Record, before: Mapping[tuple[str, str], str]) -> list[list[Any]]:
+        after = {pair: self._verdict(record, *pair) for pair in before}
+        return [
+            [f"permission.{purpose}:{channel}", before[purpose, channel], state]
+            for (purpose, channel), state in after.items()
+            if state != before[purpose, channel]
+        ]
+
+    def _verdict(self, record: Record, purpose: str, channel: str) -> str:
+        community = self._community
+        held = permission.verdict(record, purpose, channel, self._origin.at, community.law, community.gives)
+        return f"{held.reason} ({Grade(held.grade).word})" if held.allowed else f"no: {held.reason}"
+
+    # Parts that many rows share
+
+    def _relations(self, draft: Draft) -> list[Record]:
+        made: list[Record] = []
+        for word in draft.relations:
+            key = (word, draft.since, draft.until)
+            terms = self._terms.get(key)
+            if terms is None:
+                kind, _, ended = word.partition(":")
+                until = draft.until or (self._yesterday if ended else "")
+                try:
+                    terms = relation(self._community, kind, draft.since, until, self._source)
+                except Invalid:
+                    draft.found("relation", "dates-reversed")
+                    terms = relation(self._community, kind, "", self._yesterday if ended else "", self._source)
+                else:
+                    self._terms[key] = terms
+            made.append(dict(terms))
+        return made
+
+    def _reason(self, key: str) -> Record:
+        made = self._reasons.get(key)
+        if made is None:
+            made = self._reasons[key] = reason(self._community, key, self._origin.at, evidence=self._source)
+        return dict(made)
+
+    # What to tell
+
+    def _tell(self, draft: Draft, mark: str, member: str, changes: list[list[Any]]) -> None:
+        plan = self.plan
+        plan.marks.append(mark)
+        if draft.refused is not None:
+            plan.details.append({"row": draft.row, "findings": [["", draft.refused.code, dict(draft.refused.params)]]})
+            return
+        if draft.findings or changes or mark in (CHANGED, MERGED):
+            detail: Record = {"row": draft.row}
+            if mark != CREATED:
+                detail["member"] = member
+            if draft.findings:
+                detail["findings"] = [[f.field, f.code, dict(f.params)] for f in draft.findings]
+                plan.counts["fields_refused"] += sum(refuses(f.code) for f in draft.findings)
+            if changes:
+                detail["changes"] = changes
+            plan.details.append(detail)
+
+
+def _shown(note: Record, record: Record) -> list[Any]:
+    """A note of the history as a reader wants it: an address instead of the number of a contact point."""
+    if note["what"] == "contact_points":
+        for point in record["contact_points"]:
+            if point["id"] == note["now"]:
+                return [point["channel"], None, point["address"]]
+    return [note["what"], note["was"], note["now"]]
+
+
+def _consent(
+    entry_id: str,
+    *,
+    purposes: Sequence[str],
+    channels: Sequence[str],
+    evidence: Evidence,
+    now: int,
+    recorded_by: str,
+) -> Entry:
+    return permission.grant(
+        entry_id,
+        basis=CONSENT,
+        purposes=purposes,
+        channels=channels,
+        evidence=evidence,
+        now=now,
+        recorded_by=recorded_by,
+    )
+
+
+def _says_the_same(known: Entry, entry: Entry, purpose: str) -> bool:
+    """The same list imported again proves nothing twice."""
+    return (
+        known["act"] == entry["act"]
+        and purpose in known["purposes"]
+        and known["at"] == entry["at"]
+        and known.get("basis") == entry.get("basis")
+        and known.get("detail") == entry.get("detail")
+        and known["channels"] == entry["channels"]
+    )
+
+
+def claims_to_insert(
+    plan: Plan, community: Community, taken: Mapping[Address, Sequence[str]], now: int
+) -> list[Record]:
+    """The claims of a plan on addresses that nobody holds yet, in the order of their keys."""
+    return sorted(
+        (
+            {
+                "_id": claim_id(community.id, *address),
+                "agency": community.agency,
+                "community": community.id,
+                "schema_version": 1,
+                "owners": list(dict.fromkeys(owners)),
+                "claimed_at": now,
+            }
+            for address, owners in plan.claims.items()
+            if address not in taken
+        ),
+        key=lambda claim: str(claim["_id"]),
+    )
