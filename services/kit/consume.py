@@ -28,7 +28,8 @@ from services.kit.store.rule import And, Equals, In
 
 Handler = Callable[[list[Event]], None]
 
-_PAUSES = (0.1, 0.3, 1.0)  # seconds between the tries of a failing event; after the last it is parked
+PAUSES = (0.1, 0.3, 1.0)
+_FIRST_WAIT = 0.1
 _LONGEST_WAIT = 5.0
 _POLL_MS = 500
 
@@ -60,8 +61,10 @@ class Consumer:
         handlers: Mapping[str, Handler],
         clock: Clock,
         at_once: int = 500,
+        pauses: Sequence[float] = PAUSES,
     ) -> None:
-        """``handlers`` maps the full name of an event's message to what handles it; other types are passed over."""
+        """``handlers`` maps the full name of an event's message to what handles it; other types are passed over.
+        ``pauses`` are the seconds between the tries of a failing event; after the last it is parked."""
         self.name = f"{group}-consumer"
         self._log = log
         self._dead_letters = dead_letters
@@ -70,17 +73,18 @@ class Consumer:
         self._handlers = handlers
         self._clock = clock
         self._at_once = at_once
+        self._pauses = pauses
         self._scope = everywhere(f"service:{group}")
 
     def run(self, stop: threading.Event) -> None:
-        wait = _PAUSES[0]
+        wait = _FIRST_WAIT
         while not stop.is_set():
             try:
                 reader = self._log.reader(self._topics, self._group)
                 try:
                     while not stop.is_set():
                         self.step(reader, stop)
-                        wait = _PAUSES[0]
+                        wait = _FIRST_WAIT
                 finally:
                     reader.close()
             except _Stopping:
@@ -140,7 +144,7 @@ class Consumer:
         if self._try(handler, [one.event for one in run], stop) is None:
             return []
         left: list[tuple[Received, BaseException | None]] = [(one, None) for one in run]
-        for pause in (0.0, *_PAUSES):
+        for pause in (0.0, *self._pauses):
             if stop.wait(pause):
                 raise _Stopping
             left = self._handle_singly(handler, [one for one, _ in left], stop)
@@ -163,7 +167,7 @@ class Consumer:
 
     def _try(self, handler: Handler, events: list[Event], stop: threading.Event) -> Exception | None:
         """The error that handling raised, if any; waits for what is away."""
-        wait = _PAUSES[0]
+        wait = _FIRST_WAIT
         while True:
             try:
                 handler(events)
@@ -198,7 +202,7 @@ class Consumer:
             logger.error(
                 "event_parked",
                 group=self._group,
-                event=one.event.id,
+                event_id=one.event.id,
                 type=one.event.type,
                 subject=one.event.subject,
                 error=_said(error),

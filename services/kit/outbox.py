@@ -164,7 +164,7 @@ class Relay:
                     "event_fits_no_contract",
                     service=self._service,
                     subject=document["_id"],
-                    event=entry.get("_id"),
+                    event_id=entry.get("_id"),
                     type=entry.get("type"),
                     error=type(error).__name__,
                     remedy="events_out.py and the contract must agree; tried again every minute",
