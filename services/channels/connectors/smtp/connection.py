@@ -1,0 +1,389 @@
+"""One kept SMTP connection that delivers a handful at a time.
+
+With PIPELINING (RFC 2920) the envelope of the next message travels with the end of the previous one, so that a message
+costs one round trip. What is sent and what was answered is tracked to the phase: that decides, when the connection
+ends, between a retry and *unknown*.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.channels.connectors.smtp.replies import Garbled, Phase, Reply, answer_for
+from services.channels.domain.handing_off import ACCEPTED, UNSENT, AccountUnusable, Answer, Cause, Outcome
+
+_LONGEST_LINE = 4_096
+_MOST_LINES = 200
+# A message that fits the socket's buffer is gone once written; of a longer one we can tell whether its end was.
+_SENT_WITH_NEXT_ENVELOPE = 48 * 1024
+_TICK_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds to wait for the server, by phase (RFC 5321 §4.5.3.2 asks for more than a lease has)."""
+
+    connect: float = 10.0
+    hello: float = 15.0
+    envelope: float = 15.0
+    end_of_data: float = 30.0
+
+
+@dataclass(slots=True)
+class Voyage:
+    """A handful as the connection sees it: envelopes and messages made when their turn comes, answers by place."""
+
+    count: int
+    envelope: Callable[[int], bytes]  # "MAIL FROM:…\r\nRCPT TO:…\r\nDATA\r\n"
+    message: Callable[[int], bytes]  # dot-stuffed, ends with CRLF
+    may_begin: Callable[[], Answer | None]
+    answers: list[Answer | None]
+    deadline: float = float("inf")
+
+
+class ConnectionLost(Exception):
+    """The connection ended while we waited for a reply."""
+
+
+class Connection(asyncio.Protocol):
+    """Opened by ``session.open_connection``; then ``deliver`` may be called again and again, one at a time."""
+
+    def __init__(self, patience: Patience) -> None:
+        self.capabilities: dict[str, str] = {}
+        self.usable = True
+        self.kept_since = time.monotonic()
+        self._loop = asyncio.get_running_loop()
+        self._patience = patience
+        self._transport: asyncio.Transport | None = None
+        self._tail = b""
+        self._lines: list[bytes] = []
+        self._expected: deque[Phase] = deque((Phase.GREETING,))
+        self._unsent: deque[bytes] = deque()  # commands that wait their turn where there is no PIPELINING
+        self._pipelining = False
+        self._asked: asyncio.Future[Reply] | None = self._loop.create_future()  # the greeting may come at once
+        self._voyage: Voyage | None = None
+        self._done: asyncio.Future[None] | None = None
+        self._current = 0  # whose message is between DATA and the reply to its end
+        self._next = 0  # whose envelope is sent or next to send
+        self._envelope_failed: Answer | None = None
+        self._message_under_way = False
+        self._write_paused = False
+        self._large_under_way = False
+        self._envelope_withheld = False
+        self._waiting_since = 0.0
+        self._waiting_at_most = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=0)
+
+    def data_received(self, data: bytes) -> None:
+        lines = (self._tail + data if self._tail else data).split(b"\n")
+        self._tail = lines.pop()
+        try:
+            for line in lines:
+                self._line_received(line)
+            if len(self._tail) > _LONGEST_LINE:
+                raise Garbled
+        except Garbled:
+            self.close()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.usable = False
+        self._stop_waiting()
+        if self._asked is not None and not self._asked.done():
+            self._asked.set_exception(ConnectionLost("The server closed the connection."))
+        self._end_voyage("the connection ended")
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        if self._envelope_withheld and self._pipelining:
+            self._envelope_withheld = False
+            self._begin_next(b"")
+
+    # -- one command at a time, before there are messages
+
+    async def greeting(self) -> Reply:
+        return await self._answered(self._patience.hello)
+
+    async def ask(self, command: bytes, phase: Phase, seconds: float) -> Reply:
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionLost("The server closed the connection.")
+        self._expected.append(phase)
+        self._asked = self._loop.create_future()
+        self._transport.write(command + b"\r\n")
+        return await self._answered(seconds)
+
+    async def _answered(self, seconds: float) -> Reply:
+        assert self._asked is not None
+        try:
+            return await asyncio.wait_for(self._asked, seconds)
+        except TimeoutError as error:
+            self.close()
+            raise ConnectionLost("The server did not answer in time.") from error
+        finally:
+            self._asked = None
+
+    async def secure(self, context: ssl.SSLContext, host: str) -> None:
+        """Put TLS on it; what came in plain before is forgotten (RFC 3207 §6)."""
+        assert self._transport is not None
+        if self._tail or self._lines:
+            self.close()
+            raise ConnectionLost("The server spoke before TLS began.")
+        secured = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
+        assert secured is not None
+        self._transport = secured
+        secured.set_write_buffer_limits(high=0)
+
+    def greet(self, capabilities: dict[str, str]) -> None:
+        self.capabilities = capabilities
+        self._pipelining = "PIPELINING" in capabilities
+
+    # -- a handful
+
+    async def deliver(self, voyage: Voyage) -> None:
+        """Send every message of the voyage; every place has its answer when this returns."""
+        self._voyage = voyage
+        self._done = self._loop.create_future()
+        self._current = self._next = 0
+        self._message_under_way = self._envelope_withheld = False
+        self._envelope_failed = None
+        self._waiting_at_most = self._patience.envelope
+        self._watch()
+        if self.usable:
+            self._begin_next(b"")
+        else:
+            self._end_voyage("the connection ended")
+        await self._done
+
+    def close(self) -> None:
+        """End the connection now; what is under way gets its answer."""
+        self.usable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def quit(self) -> None:
+        """Take leave."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        try:
+            await self.ask(b"QUIT", Phase.QUIT, 1.0)
+        except ConnectionLost:
+            return
+        finally:
+            self.close()
+
+    def _line_received(self, line: bytes) -> None:
+        lines = self._lines
+        if line[3:4] == b"-":
+            lines.append(line)
+            if len(lines) > _MOST_LINES:
+                raise Garbled
+            return
+        if line[:3].isdigit() and len(line) >= 4:
+            code = int(line[:3])
+        elif line.rstrip().isdigit() and len(line.rstrip()) == 3:
+            code = int(line)
+        else:
+            raise Garbled
+        if lines:
+            lines.append(line)
+            self._lines = []
+            self._reply_received(code, lines)
+        else:
+            self._reply_received(code, [line])
+
+    def _reply_received(self, code: int, lines: list[bytes]) -> None:
+        if self._voyage is None:
+            if self._asked is not None and not self._asked.done() and self._expected:
+                self._expected.popleft()
+                self._asked.set_result(_reply(code, lines))
+                return
+            self.close()  # nobody asked: a 421 before it closes, or nonsense
+            return
+        if not self._expected:
+            if code == 421:
+                self.close()
+                return
+            raise Garbled
+        phase = self._expected.popleft()
+        self._waiting_since = time.monotonic()
+        if self._unsent:
+            self._write(self._unsent.popleft())
+        if phase is Phase.END_OF_DATA:
+            self._message_answered(code, lines)
+        elif phase is Phase.MAIL or phase is Phase.RCPT:
+            if (code < 200 or code >= 300) and self._envelope_failed is None:
+                self._envelope_failed = answer_for(phase, _reply(code, lines))
+        elif phase is Phase.DATA:
+            self._envelope_answered(code, lines)
+        if code == 421:
+            self.close()
+        elif not self._expected and not self._envelope_withheld:
+            self._end_voyage("")
+
+    def _message_answered(self, code: int, lines: list[bytes]) -> None:
+        voyage = self._voyage
+        assert voyage is not None
+        self._message_under_way = self._large_under_way = False
+        self._waiting_at_most = self._patience.envelope
+        voyage.answers[self._current] = ACCEPTED if code == 250 else answer_for(Phase.END_OF_DATA, _reply(code, lines))
+        if self._envelope_withheld:
+            self._envelope_withheld = False
+            self._begin_next(b"")
+
+    def _envelope_answered(self, code: int, lines: list[bytes]) -> None:
+        """The reply to DATA, and with it all of the envelope's."""
+        voyage = self._voyage
+        assert voyage is not None
+        place = self._next
+        failed = self._envelope_failed
+        self._envelope_failed = None
+        if failed is None and code == 354:
+            refusal = voyage.may_begin()
+            if refusal is None:
+                self._send_message(place)
+                return
+            # The server waits for a message that we no longer want to send: leaving is the only way out.
+            self._begin_none(voyage, refusal)
+            self.close()
+            return
+        voyage.answers[place] = failed or answer_for(Phase.DATA, _reply(code, lines))
+        self._next += 1
+        if code == 354:
+            self._send((b".\r\n",), (Phase.EMPTY_MESSAGE,))
+        elif code != 421:
+            self._send((b"RSET\r\n",), (Phase.RESET,))
+        self._begin_next(b"")
+
+    def _send_message(self, place: int) -> None:
+        voyage = self._voyage
+        assert voyage is not None
+        message = voyage.message(place)
+        self._current = place
+        self._next = place + 1
+        self._message_under_way = True
+        self._waiting_at_most = self._patience.end_of_data
+        self._expected.append(Phase.END_OF_DATA)
+        ended = message + b".\r\n"
+        if not self._pipelining:
+            self._write(ended)
+            self._envelope_withheld = True
+        elif len(message) <= _SENT_WITH_NEXT_ENVELOPE:
+            self._begin_next(ended)
+        else:
+            self._large_under_way = True
+            self._write(ended)
+            self._envelope_withheld = True
+            if not self._write_paused:
+                self._envelope_withheld = False
+                self._begin_next(b"")
+
+    def _begin_next(self, ahead: bytes) -> None:
+        """Write ``ahead`` and, where one more may be begun, the next envelope with it."""
+        voyage = self._voyage
+        assert voyage is not None
+        refusal = voyage.may_begin() if self._next < voyage.count else None
+        if refusal is not None:
+            self._begin_none(voyage, refusal)
+        if self._next < voyage.count:
+            envelope = voyage.envelope(self._next)
+            if self._pipelining:
+                self._expected.extend((Phase.MAIL, Phase.RCPT, Phase.DATA))
+                self._write(ahead + envelope)
+            else:
+                commands = tuple(line + b"\r\n" for line in envelope.split(b"\r\n")[:-1])
+                self._send(commands, (Phase.MAIL, Phase.RCPT, Phase.DATA))
+        elif ahead:
+            self._write(ahead)
+        elif not self._expected:
+            self._end_voyage("")
+
+    def _begin_none(self, voyage: Voyage, refusal: Answer) -> None:
+        for place in range(self._next, voyage.count):
+            voyage.answers[place] = refusal
+        self._next = voyage.count
+
+    def _send(self, commands: tuple[bytes, ...], phases: tuple[Phase, ...]) -> None:
+        alone = not self._expected and not self._unsent
+        self._expected.extend(phases)
+        if self._pipelining:
+            self._write(b"".join(commands))
+            return
+        self._unsent.extend(commands)
+        if alone:
+            self._write(self._unsent.popleft())
+
+    def _write(self, data: bytes) -> None:
+        assert self._transport is not None
+        if self._transport.is_closing():
+            return
+        self._waiting_since = time.monotonic()
+        self._transport.write(data)
+
+    def _end_voyage(self, why: str) -> None:
+        """Answer what has none yet: by what was sent, and what was not read."""
+        voyage, done = self._voyage, self._done
+        if voyage is None or done is None:
+            return
+        self._voyage = None
+        self._stop_waiting()
+        if why:
+            self._expected.clear()
+            self._unsent.clear()
+            self._answer_what_was_lost(voyage, why)
+        if not done.done():
+            done.set_result(None)
+
+    def _answer_what_was_lost(self, voyage: Voyage, why: str) -> None:
+        if self._message_under_way:
+            ended = not (self._large_under_way and self._write_paused)
+            outcome = Outcome.UNKNOWN if ended else Outcome.RETRY
+            voyage.answers[self._current] = Answer(outcome, Cause.CONNECTION, reply=why)
+        missing = [place for place, answer in enumerate(voyage.answers) if answer is None]
+        if missing and missing[0] == 0:
+            # Nothing came of this connection: its first message counts as tried, so that a server that always hangs
+            # up ends somewhere.
+            failed = self._envelope_failed or Answer(Outcome.RETRY, Cause.CONNECTION, reply=why)
+            voyage.answers[missing.pop(0)] = failed
+        for place in missing:
+            voyage.answers[place] = UNSENT
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        voyage = self._voyage
+        if voyage is None:
+            return
+        if (now - self._waiting_since > self._waiting_at_most > 0 and self._expected) or now > voyage.deadline:
+            self.close()
+            self._end_voyage("the server did not answer in time")
+            return
+        self._timer = self._loop.call_later(_TICK_SECONDS, self._watch)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _reply(code: int, lines: list[bytes]) -> Reply:
+    return Reply(code, tuple(line[4:].decode("utf-8", "replace").strip() for line in lines))
+
+
+def unusable(reply: Reply, what: str) -> AccountUnusable:
+    return AccountUnusable(f"{what}: {reply.code} {reply.text}", permanent=reply.code >= 500, code=reply.code)
