@@ -1,0 +1,268 @@
+"""The tables of a document class, derived from its declaration; made, and brought up to date, when the store opens.
+
+One table per class: the body as JSON text, every indexed scalar as a real column. One side table per indexed list.
+``_n`` numbers the documents of a table and ``_scope`` the pairs of agency and community: short keys, since every side
+row and every index entry repeats them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import orjson
+
+from services.kit.errors import Invalid
+from services.kit.store.documents import Index, collection_name, indexes_of, left_alone, looked_up_only, place_of
+from services.kit.store.encoding import NOTHING, column_value, found_at, in_order, side_value
+
+LAYOUT = 1  # raised when what stands here derives other tables from the same class
+_CHUNK = 2_000
+OWN_COLUMNS = ("_id", "version")
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def json_path(path: str) -> str:
+    """The path as SQLite's JSON functions take it. Raises Invalid for keys they cannot tell."""
+    if any(char in '"\\' or char < " " for char in path):
+        raise Invalid("A path holds no quotes, backslashes or control characters.", field="path")
+    return "$" + "".join(f'."{part}"' for part in path.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """An indexed scalar."""
+
+    path: str
+    parts: tuple[str, ...]
+    name: str  # quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """An indexed list: one row for each element (for each of its values, where an element holds a list of them)."""
+
+    table: str  # quoted
+    through: str
+    paths: tuple[str, ...]
+    names: tuple[str, ...]  # quoted, one for each path
+    scalar: tuple[bool, ...]  # whether the path is declared to hold one value
+
+    def values(self, document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+        """The values of the rows of a document."""
+        return self.values_in(found_at(document, tuple(self.through.split("."))))
+
+    def values_in(self, found: Any) -> Iterator[tuple[Any, ...]]:
+        """The values of the rows of a list."""
+        elements = found if isinstance(found, list) else () if found is None else (found,)
+        if self.paths == ("",):
+            for element in elements:
+                if element is not None:
+                    yield (side_value(element),)
+            return
+        parts = [tuple(path.split(".")) for path in self.paths]
+        for element in elements:
+            if isinstance(element, Mapping):
+                yield from product(*(_side_values(found_at(element, each)) for each in parts))
+
+
+def _side_values(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, list):
+        return tuple(side_value(each) for each in value if each is not None) or (NOTHING,)
+    return (side_value(value),)
+
+
+@dataclass(frozen=True)
+class Table:
+    """All that one document class needs."""
+
+    document_class: type
+    name: str
+    columns: tuple[Column, ...]
+    sides: tuple[Side, ...]
+    scalar_indexes: tuple[Index, ...]
+    left_alone: tuple[str, ...]
+    looked_up_only: bool
+
+    @cached_property
+    def quoted(self) -> str:
+        return quoted(self.name)
+
+    @cached_property
+    def by_path(self) -> dict[str, Column]:
+        return {column.path: column for column in self.columns}
+
+    @cached_property
+    def unprefixed(self) -> frozenset[str]:
+        """Paths that some index across agencies begins with."""
+        return frozenset(index.paths[0] for index in self.scalar_indexes if index.everywhere)
+
+    def index_name(self, index: Index) -> str:
+        kind = "!" if index.unique else ""
+        return quoted(f"{self.name}:{'*' if index.everywhere else ''}{','.join(index.paths)}{kind}")
+
+    def column_name(self, path: str) -> str:
+        return path if path in OWN_COLUMNS else self.by_path[path].name
+
+    def column_values(self, document: Mapping[str, Any]) -> list[Any]:
+        return [
+            column_value(document.get(c.path) if len(c.parts) == 1 else found_at(document, c.parts), c.path)
+            for c in self.columns
+        ]
+
+    def create(self) -> Iterator[tuple[str, str]]:
+        """Name and statement of every table and index, in order."""
+        columns = "".join(f", {column.name}" for column in self.columns)
+        statement = (
+            f"CREATE TABLE {self.quoted} (_n INTEGER PRIMARY KEY, _scope INTEGER NOT NULL, _id TEXT NOT NULL, "
+            f"version INTEGER NOT NULL{columns}, _body TEXT NOT NULL)"
+        )
+        yield self.quoted, statement
+        yield from self._create_indexes()
+        for side in self.sides:
+            names = "".join(f"{name} NOT NULL, " for name in side.names)
+            keys = ", ".join(side.names)
+            statement = (
+                f"CREATE TABLE {side.table} (_scope INTEGER NOT NULL, {names}_n INTEGER NOT NULL, "
+                f"PRIMARY KEY (_scope, {keys}, _n)) WITHOUT ROWID"
+            )
+            yield side.table, statement
+
+    def _create_indexes(self) -> Iterator[tuple[str, str]]:
+        by_id, by_scope = quoted(f"{self.name}:_id"), quoted(f"{self.name}:_scope")
+        yield by_id, f"CREATE UNIQUE INDEX {by_id} ON {self.quoted} (_id)"
+        if not self.looked_up_only:
+            yield by_scope, f"CREATE INDEX {by_scope} ON {self.quoted} (_scope, _id)"
+        for index in self.scalar_indexes:
+            name, keys = self.index_name(index), ", ".join(self.column_name(path) for path in index.paths)
+            unique = "UNIQUE " if index.unique else ""
+            prefix = "" if index.everywhere else "_scope, "
+            suffix = "" if index.unique else ", _id"
+            sparse = f" WHERE {self.column_name(index.paths[0])} IS NOT NULL" if index.everywhere else ""
+            yield name, f"CREATE {unique}INDEX {name} ON {self.quoted} ({prefix}{keys}{suffix}){sparse}"
+
+
+def table_of(document_class: type) -> Table:
+    """Derive the tables of a class. Raises Invalid for a declaration that cannot be kept."""
+    if not isinstance(getattr(document_class, "SCHEMA_VERSION", None), int):
+        raise Invalid(f"{document_class.__name__} states no SCHEMA_VERSION.", field="SCHEMA_VERSION")
+    name = collection_name(document_class)
+    declared = indexes_of(document_class)
+    scalars = tuple(_without_prefix(index) for index in declared if index.through is None)
+    paths = dict.fromkeys(path for index in scalars for path in index.paths if path not in OWN_COLUMNS)
+    return Table(
+        document_class,
+        name,
+        tuple(Column(path, tuple(path.split(".")), quoted(path)) for path in paths),
+        tuple(_side(document_class, name, index) for index in declared if index.through is not None),
+        tuple(dict.fromkeys(index for index in scalars if index.paths)),
+        left_alone(document_class),
+        looked_up_only(document_class),
+    )
+
+
+def _without_prefix(index: Index) -> Index:
+    """The community and agency come first in every index anyway."""
+    paths = tuple(path for path in index.paths if path not in ("agency", "community"))
+    return Index(paths, None, index.unique, index.everywhere)
+
+
+def _side(document_class: type, table: str, index: Index) -> Side:
+    through = index.through or ""
+    places = [place_of(document_class, f"{through}.{path}" if path else through) for path in index.paths]
+    return Side(
+        quoted(f"{table}/{through}" + (f".{'+'.join(index.paths)}" if index.paths != ("",) else "")),
+        through,
+        index.paths,
+        tuple(quoted(path or "value") for path in index.paths),
+        tuple(place is not None and place.scalar for place in places),
+    )
+
+
+def bring_up_to_date(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
+    """Create what is missing, fill it from the documents that exist, and drop the indexes no longer declared."""
+    connection.execute("CREATE TABLE IF NOT EXISTS _tables (name TEXT PRIMARY KEY, fingerprint TEXT NOT NULL) STRICT")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS _scopes (n INTEGER PRIMARY KEY, agency TEXT NOT NULL, community TEXT NOT NULL, "
+        "UNIQUE (agency, community)) STRICT"
+    )
+    stored = dict(connection.execute("SELECT name, fingerprint FROM _tables"))
+    for table in tables:
+        fingerprint = fingerprint_of(table)
+        if stored.get(table.name) != fingerprint:
+            _migrate(connection, table)
+            connection.execute("INSERT OR REPLACE INTO _tables VALUES (?, ?)", (table.name, fingerprint))
+
+
+def fingerprint_of(table: Table) -> str:
+    text = "\n".join([str(LAYOUT), *(statement for _, statement in table.create())])
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _migrate(connection: sqlite3.Connection, table: Table) -> None:
+    statements = dict(table.create())
+    existing = _existing(connection, table)
+    if table.quoted not in existing:
+        for statement in statements.values():
+            connection.execute(statement)
+        return
+    for name in existing - statements.keys():
+        connection.execute(f"DROP {'TABLE' if '/' in name else 'INDEX'} {name}")
+    had = {row[1] for row in connection.execute(f"PRAGMA table_info({table.quoted})")}
+    new_columns = [column for column in table.columns if column.path not in had]
+    for column in new_columns:
+        connection.execute(f"ALTER TABLE {table.quoted} ADD COLUMN {column.name}")
+    for path in had - {column.path for column in table.columns} - {"_n", "_scope", "_body", *OWN_COLUMNS}:
+        connection.execute(f"ALTER TABLE {table.quoted} DROP COLUMN {quoted(path)}")  # nobody keeps it right any more
+    new_sides = [side for side in table.sides if side.table not in existing]
+    for side in new_sides:
+        connection.execute(statements[side.table])
+    _fill(connection, table, new_columns, new_sides)
+    for name, statement in statements.items():
+        if name not in existing and name not in {side.table for side in new_sides}:
+            connection.execute(statement)
+
+
+def _existing(connection: sqlite3.Connection, table: Table) -> set[str]:
+    """What was made for the table, by quoted name."""
+    rows = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE sql IS NOT NULL AND (tbl_name = ?1 OR substr(name, 1, length(?1) + 1) = "
+        "?1 || '/')",
+        (table.name,),
+    )
+    return {quoted(row[0]) for row in rows}
+
+
+def _fill(connection: sqlite3.Connection, table: Table, columns: list[Column], sides: list[Side]) -> None:
+    behind = 0
+    while columns or sides:
+        rows = connection.execute(
+            f"SELECT _n, _scope, _body FROM {table.quoted} WHERE _n > ? ORDER BY _n LIMIT {_CHUNK}", (behind,)
+        ).fetchall()
+        if not rows:
+            return
+        behind = rows[-1][0]
+        bodies = [(n, scope, orjson.loads(body)) for n, scope, body in rows]
+        if columns:
+            assignments = ", ".join(f"{column.name} = ?" for column in columns)
+            connection.executemany(
+                f"UPDATE {table.quoted} SET {assignments} WHERE _n = ?",
+                [(*(column_value(found_at(body, c.parts), c.path) for c in columns), n) for n, _, body in bodies],
+            )
+        for side in sides:
+            connection.executemany(
+                insert_into(side),
+                in_order((scope, *values, n) for n, scope, body in bodies for values in side.values(body)),
+            )
+
+
+def insert_into(side: Side) -> str:
+    return f"INSERT OR IGNORE INTO {side.table} VALUES ({', '.join('?' * (len(side.paths) + 2))})"

@@ -1,0 +1,125 @@
+"""A rule means the same on every engine as in the plain reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.kit.errors import Invalid
+from services.kit.store.port import Store
+from services.kit.store.rule import (
+    And,
+    Contains,
+    Equals,
+    Exists,
+    In,
+    Not,
+    Or,
+    Range,
+    Rule,
+    matches,
+)
+from tests.contract.store_documents import CLASSES, Fan, fan
+from tests.contract.store_engines import IN_AGENCY, IN_CLUB, engines, opened
+
+_NUMBERS = st.integers(-3, 3) | st.sampled_from((0.5, -1.5, 2.0, 2**62, -(2**63)))
+_TEXTS = st.sampled_from(
+    ("", "a", "b", "Zoë", "zoe", "1", "true", "null", "😀", "[1]", '{"a":1}', "a'b", 'a"b', "é", "é")
+)
+_SCALARS = st.none() | st.booleans() | _NUMBERS | _TEXTS
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(("a", "b", "é")), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+_TEXT = st.none() | _TEXTS
+_FANS = _some(
+    name=_TEXT,
+    nickname=_TEXT,
+    joined_at=st.none() | _NUMBERS,
+    height=st.none() | _NUMBERS,
+    tracked=st.none() | st.booleans(),
+    lifecycle=_TEXT,
+    due=st.none() | _NUMBERS,
+    tags=st.none() | st.lists(_TEXT, max_size=3),
+    permissions=st.lists(_SCALARS, max_size=3),
+    attributes=st.lists(_some(key=_TEXTS, value=_VALUES), max_size=3),
+    relations=st.lists(_some(kind=_TEXT, state=_TEXT, since=st.none() | _NUMBERS, notes=_VALUES), max_size=3),
+    engagement=st.none() | _some(score=_NUMBERS, last_open=st.none() | _NUMBERS, recent=st.lists(_VALUES, max_size=2)),
+    anything=_VALUES,
+    counts=st.dictionaries(st.sampled_from(("a", "b")), _VALUES, max_size=2),
+)
+
+_PATHS = st.sampled_from(
+    ["_id", "name", "nickname", "joined_at", "height", "tracked", "lifecycle", "due", "tags", "permissions", "attributes", "attributes.key", "attributes.value", "relations.kind", "relations.state", "relations.since", "relations.notes.a", "engagement", "engagement.last_open", "engagement.score", "engagement.recent", "engagement.recent.a", "anything", "anything.a", "anything.a.b", "counts.a", "counts.b.a", "community", "agency", "version", "undeclared", "undeclared.deep"]
+)
+_INNER_PATHS = st.sampled_from(("key", "value", "kind", "state", "since", "notes", "notes.a", "a", "b", "a.b", "é"))
+_LISTS = st.sampled_from(
+    ("attributes", "relations", "anything", "engagement.recent", "tags", "counts.a", "relations.notes", "anything.a")
+)
+
+
+def _leaves(paths: st.SearchStrategy[str]) -> st.SearchStrategy[Rule]:
+    bounds = st.fixed_dictionaries({}, optional=dict.fromkeys(("gt", "gte", "lt", "lte"), _SCALARS))
+    many = st.lists(_SCALARS, max_size=4) | st.just(["a", "b", "1", 1, True, None, *range(30)])
+    return (
+        st.builds(Equals, paths, _SCALARS)
+        | st.builds(lambda path, values: In(path, tuple(values)), paths, many)
+        | st.builds(lambda path, limits: Range(path, **limits), paths, bounds)
+        | st.builds(Exists, paths)
+    )
+
+
+def _combined(inner: st.SearchStrategy[Rule]) -> st.SearchStrategy[Rule]:
+    several = st.lists(inner, max_size=3).map(tuple)
+    return st.builds(And, several) | st.builds(Or, several) | st.builds(Not, inner)
+
+
+_INNER = st.recursive(
+    _leaves(_INNER_PATHS),
+    lambda inner: _combined(inner) | st.builds(Contains, st.sampled_from(("value", "notes", "a")), inner),
+    max_leaves=4,
+)
+_PAIR = st.builds(lambda key, value: And((Equals("key", key), Equals("value", value))), _TEXTS, _SCALARS)
+_RULES = st.recursive(
+    _leaves(_PATHS) | st.builds(Contains, _LISTS, _INNER) | st.builds(Contains, st.just("attributes"), _PAIR),
+    _combined,
+    max_leaves=5,
+)
+
+
+@pytest.fixture(scope="module", params=engines())
+def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    yield from opened(request.param, tmp_path_factory.mktemp("rules"), CLASSES)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.lists(_FANS, min_size=1, max_size=6), st.lists(_RULES, min_size=1, max_size=12))
+def test_a_rule_finds_and_counts_what_the_reference_says(
+    store: Store, bodies: list[dict[str, Any]], rules: list[Rule]
+) -> None:
+    fans = store.collection(Fan)
+    stored = [fan(f"fan_{at}", **body) for at, body in enumerate(bodies)]
+    fans.delete(IN_AGENCY, [f"fan_{at}" for at in range(6)])
+    assert len(fans.insert(IN_CLUB, stored)) == len(stored)
+    for rule in rules:
+        expected = [each["_id"] for each in stored if matches(rule, each)]
+        assert [each["_id"] for each in fans.find(IN_CLUB, rule).documents] == expected, rule
+        assert fans.count(IN_CLUB, rule) == len(expected), rule
+        assert fans.count(IN_AGENCY, rule) == len(expected), rule
+
+
+def test_a_path_that_no_engine_can_tell_is_refused(store: Store) -> None:
+    with pytest.raises(Invalid) as refused:
+        store.collection(Fan).count(IN_CLUB, Equals('say "hello"', 1))
+    assert refused.value.field == "path"
