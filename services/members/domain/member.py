@@ -174,7 +174,8 @@ def derive(record: Record, community: Community, now: int) -> None:
     standing = community.standing.standings(record, now)
     record["standing"] = standing
     record["lifecycle"] = community.standing.lifecycle(record, now, standing)
-    record["permission"] = permission_tokens(record, now, community.law, community.gives)
+    allowed = record["state"] == ACTIVE
+    record["permission"] = permission_tokens(record, now, community.law, community.gives) if allowed else []
     record["search"] = searched_by(record)
 
 

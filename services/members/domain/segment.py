@@ -38,6 +38,14 @@ _TESTS_OF_DATES = ("before", "after", "within_days", "older_than_days", "known")
 _TESTS_OF_NUMBERS = ("is", "at_least", "at_most", "more_than", "less_than", "known")
 
 
+def reachable(rule: Rule) -> Rule:
+    """The rule, for members that an audience may hold: a permission is only ever given to those."""
+    parts = rule.rules if isinstance(rule, And) else (rule,)
+    if any(isinstance(part, Equals | In) and part.path == "permission" for part in parts):
+        return rule
+    return And((REACHABLE, *parts))
+
+
 class BadRule(Invalid):
     """A part of the rule is wrong; ``field`` is ``rule`` and a JSON pointer (RFC 6901) to it."""
 

@@ -31,7 +31,7 @@ ACTS = ("opened", "clicked", "purchased", "signed_up", "attended", "answered")
 """What people do; the last time of each stands in ``engagement.last_<act>_at``."""
 
 
-_USUAL_DAYS = (("new_days", 60), ("at_risk_days", 180), ("lapsed_days", 365))
+USUAL_DAYS = {"new_days": 60, "at_risk_days": 180, "lapsed_days": 365}
 
 
 @dataclass(frozen=True, slots=True)

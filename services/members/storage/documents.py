@@ -157,7 +157,7 @@ class MemberDocument(AggregateDocument):
             ("attributes.key", "attributes.value"),
             "sort_name",
             "registered_at",
-            "lifecycle",
+            ("lifecycle", "state"),
             "engagement.last_opened_at",
         ],
         "left_alone": ["engagement", "recent"],
@@ -285,39 +285,3 @@ class DismissalDocument(FanfareDocument):
     dismissed_by = StringField()
 
     meta = {"collection": "dismissals", "looked_up_only": True}
-
-
-# What the process itself keeps
-
-
-class LeaseDocument(FanfareDocument):
-    SCHEMA_VERSION = 1
-
-    owner = StringField()
-    epoch = IntField()
-    until = IntField()
-
-    meta = {"collection": "leases", "looked_up_only": True}
-
-
-class DeadLetterDocument(FanfareDocument):
-    SCHEMA_VERSION = 1
-
-    group = StringField()
-    subject = StringField()
-    event = DictField()
-    error = StringField()
-    attempts = IntField()
-    parked_at = IntField()
-
-    meta = {"collection": "dead_letters", "indexes": [("group", "subject")]}
-
-
-class AnsweredRequestDocument(FanfareDocument):
-    SCHEMA_VERSION = 1
-
-    payload = StringField()
-    answer = StringField()
-    at = IntField()
-
-    meta = {"collection": "answered_requests", "everywhere": ["at"]}

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from services.kit.errors import Invalid
 from services.kit.scope import Scope
 from services.kit.store.port import Document
-from services.kit.store.rule import And, Rule, matches
+from services.kit.store.rule import Rule, matches
 from services.members.domain.community import Community
 from services.members.domain.household import claim_id
 from services.members.domain.member import ACTIVE, contact_on
 from services.members.domain.permission import PURPOSES, TRACKING, verdict
-from services.members.domain.segment import REACHABLE, read_rule
+from services.members.domain.segment import reachable, read_rule
 from services.members.domain.values import CHANNELS
 from services.members.use_cases.room import Room
 
@@ -66,7 +66,7 @@ def stream_audience(
     community = room.community(scope, audience.community)
     now = audience.now or room.clock.now()
     certain = read_rule(audience.rule, community, now).certain
-    rule: Rule = And((REACHABLE, *certain.rules)) if isinstance(certain, And) else And((REACHABLE, certain))
+    rule = reachable(certain)
     ceiling = audience.id_ceiling or "~"
     scope = scope.within(audience.community)
     size = min(page_size or _AUDIENCE_PAGE, _AUDIENCE_PAGE)

@@ -1,7 +1,7 @@
 """What members did and received: kept once by event id, shown in their timeline, their engagement and their standing.
 
-An interaction is inserted first, marked as waiting; then the members' records are patched, and the mark is taken off. What
-a crash leaves waiting is taken up by the sweep.
+An interaction is inserted first, marked as waiting; then the members' records are patched, and the mark is taken off.
+What a crash leaves waiting is taken up by the sweep.
 """
 
 from __future__ import annotations

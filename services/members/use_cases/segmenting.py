@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from services.kit.errors import Invalid, NotFound
 from services.kit.scope import Scope
 from services.kit.store.port import Document, Page
-from services.kit.store.rule import And, Rule
-from services.members.domain.segment import REACHABLE, Compiled, read_rule
+from services.members.domain.segment import REACHABLE, Compiled, reachable, read_rule
 from services.members.domain.values import tidy
 from services.members.use_cases.room import Room, in_order, persistently
 
@@ -35,8 +34,8 @@ class Counted:
 def count_segment(room: Room, scope: Scope, community_id: str, rule: str) -> Counted:
     """The three counts of a rule as it stands now. Raises BadRule."""
     compiled, scope = _compiled(room, scope, community_id, rule)
-    within = room.members.count(scope, _reachable(compiled.certain))
-    possible = within if compiled.measurable else room.members.count(scope, _reachable(compiled.possible))
+    within = room.members.count(scope, reachable(compiled.certain))
+    possible = within if compiled.measurable else room.members.count(scope, reachable(compiled.possible))
     everybody = room.members.count(scope, REACHABLE)
     return Counted(within, everybody - possible, possible - within)
 
@@ -44,7 +43,7 @@ def count_segment(room: Room, scope: Scope, community_id: str, rule: str) -> Cou
 def sample_segment(room: Room, scope: Scope, community_id: str, rule: str, size: int = SAMPLE) -> list[Document]:
     """A few members whom the rule reaches. Raises BadRule."""
     compiled, scope = _compiled(room, scope, community_id, rule)
-    return room.members.find(scope, _reachable(compiled.certain), limit=size).documents
+    return room.members.find(scope, reachable(compiled.certain), limit=size).documents
 
 
 def save_segment(room: Room, scope: Scope, community_id: str, name: str, rule: str, segment: str = "") -> Document:
@@ -98,7 +97,3 @@ def delete_segment(room: Room, scope: Scope, segment: str) -> None:
 def _compiled(room: Room, scope: Scope, community_id: str, rule: str) -> tuple[Compiled, Scope]:
     community = room.community(scope, community_id)
     return read_rule(rule, community, room.clock.now()), scope.within(community_id)
-
-
-def _reachable(rule: Rule) -> Rule:
-    return And((REACHABLE, *rule.rules)) if isinstance(rule, And) else And((REACHABLE, rule))

@@ -1,0 +1,8 @@
+"""``python -m services.members serve | work | both``."""
+
+from services.kit.process import main
+from services.members.settings import MembersSettings
+from services.members.wiring import wire
+
+if __name__ == "__main__":
+    main("members", MembersSettings, wire)

@@ -1,0 +1,141 @@
+"""The only file that knows everything: collections, use cases, edges and workers of the members room."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from fanfare.members.v1 import (
+    community_service_pb2,
+    member_service_pb2,
+    segment_service_pb2,
+)
+from services.kit.clock import Clock, SystemClock
+from services.kit.consume import Consumer
+from services.kit.errors import Invalid
+from services.kit.ids import Ids
+from services.kit.log import open_log
+from services.kit.outbox import Relay
+from services.kit.process import Parts
+from services.kit.rpc.answered import AnsweredRequests
+from services.kit.rpc.server import RpcServer, Service
+from services.kit.rpc.trust import Verifier
+from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
+from services.kit.store.opening import open_store
+from services.kit.store.port import Store
+from services.members.domain.law import read_laws
+from services.members.domain.packs import read_packs
+from services.members.events_in import TOPICS, handlers
+from services.members.events_out import EVENTS_OUT
+from services.members.grpc_api import CommunityApi, MemberApi, SegmentApi
+from services.members.settings import MembersSettings
+from services.members.storage import documents as kept
+from services.members.use_cases.room import Room
+
+SERVICE = "members"
+DOCUMENTS: tuple[type, ...] = (
+    kept.CommunityDocument,
+    kept.MemberDocument,
+    kept.ClaimDocument,
+    kept.InteractionDocument,
+    kept.ReceiptDocument,
+    kept.SegmentDocument,
+    kept.MergeDocument,
+    kept.ErasureDocument,
+    kept.ErasedAddressDocument,
+    kept.DismissalDocument,
+    LeaseDocument,
+    DeadLetterDocument,
+    AnsweredRequestDocument,
+)
+_WITH_OUTBOX: tuple[type, ...] = (
+    kept.CommunityDocument,
+    kept.MemberDocument,
+    kept.InteractionDocument,
+    kept.ErasureDocument,
+)
+_KEY_BYTES = 32
+
+
+def room_of(store: Store, clock: Clock, address_key: bytes, nudge: Callable[[], None] = lambda: None) -> Room:
+    """The members room over a store."""
+    return Room(
+        communities=store.collection(kept.CommunityDocument),
+        members=store.collection(kept.MemberDocument),
+        claims=store.collection(kept.ClaimDocument),
+        interactions=store.collection(kept.InteractionDocument),
+        receipts=store.collection(kept.ReceiptDocument),
+        segments=store.collection(kept.SegmentDocument),
+        merges=store.collection(kept.MergeDocument),
+        erasures=store.collection(kept.ErasureDocument),
+        erased_addresses=store.collection(kept.ErasedAddressDocument),
+        dismissals=store.collection(kept.DismissalDocument),
+        laws=read_laws(),
+        packs=read_packs(),
+        address_key=address_key,
+        clock=clock,
+        ids=Ids(clock),
+        nudge=nudge,
+    )
+
+
+def wire(settings: MembersSettings) -> Parts:
+    """Everything that lives in one process of the service."""
+    clock = SystemClock()
+    store = open_store(settings.store_url(SERVICE), DOCUMENTS)
+    log = open_log(settings.log_url, clock=clock, terms=settings.log_terms)
+    leases = store.collection(LeaseDocument)
+    answered = AnsweredRequests(store.collection(AnsweredRequestDocument), clock)
+    relay = Relay(SERVICE, log, [store.collection(document) for document in _WITH_OUTBOX], leases, EVENTS_OUT, clock)
+    room = room_of(store, clock, _address_key(settings.keys_folder), relay.nudge)
+    consumer = Consumer(
+        log,
+        store.collection(DeadLetterDocument),
+        group=SERVICE,
+        topics=TOPICS,
+        handlers=handlers(room),
+        clock=clock,
+    )
+    server = RpcServer(
+        settings.address(SERVICE),
+        [
+            Service(_service(community_service_pb2, "CommunityService"), CommunityApi(room)),
+            Service(_service(member_service_pb2, "MemberService"), MemberApi(room)),
+            Service(_service(segment_service_pb2, "SegmentService"), SegmentApi(room)),
+        ],
+        Verifier(settings.keys_folder, clock),
+        answered=answered,
+        threads=settings.rpc_threads,
+    )
+    workers = (relay, consumer, answered)
+
+    def close() -> None:
+        log.close()
+        store.close()
+
+    return Parts(server, workers, close)
+
+
+def _service(contract: ModuleType, name: str) -> ServiceDescriptor:
+    descriptor: ServiceDescriptor = contract.DESCRIPTOR.services_by_name[name]
+    return descriptor
+
+
+def _address_key(folder: Path) -> bytes:
+    """The key under which erased addresses are hashed; made at the first start, and kept for good."""
+    path = folder / "erased-addresses.secret"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise Invalid(f"The file {path} is damaged: put its backup back, or erased addresses are not recognised.")
+    return key
