@@ -55,16 +55,17 @@ class Doors:
             raise Refused(f"{first['message']} ({first.get('field') or first['code']})")
         return payload
 
-    def upload(self, path: Path, content: bytes | None = None) -> str:
-        """Bring a file in; the token that names it in a mutation."""
+    def upload(self, path: Path, community: str) -> str:
+        """Bring a file in for a community; the token that names it in a mutation."""
         reply = self._client.post(
-            "/uploads",
-            content=path.read_bytes() if content is None else content,
-            headers={"Content-Type": "text/csv", "X-File-Name": path.name},
+            "/v1/files",
+            params={"community": community, "name": path.name},
+            content=path.read_bytes(),
+            headers={"Content-Type": "text/csv"},
         )
         if reply.status_code >= 400:
             raise Refused(reply.text)
-        return str(reply.json()["token"])
+        return str(reply.json()["file"])
 
     def tell(self, key: str, events: Sequence[Mapping[str, Any]]) -> list[Answer]:
         """Bring CloudEvents in with an API key; the result of each."""

@@ -107,7 +107,8 @@ class MailServer:
     def __init__(self, mailbox: Mailbox, port: int = 0) -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._server: BaseWSGIServer = make_server("127.0.0.1", port, mail_pages(mailbox), threaded=True)
-        self.address = f"http://127.0.0.1:{self._server.server_port}/"
+        self.port = self._server.server_port
+        self.address = f"http://127.0.0.1:{self.port}/"
         threading.Thread(target=self._server.serve_forever, name="mail-pages", daemon=True).start()
 
     def close(self) -> None:

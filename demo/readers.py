@@ -53,13 +53,14 @@ class Deed:
 def deeds_of(seed: int, recipient: str, subject: str, habits: Habits) -> list[Deed]:
     """What the reader of an address, and the scanner in front of it, will do with a message."""
     chance = random.Random(f"{seed} {recipient.casefold()} {subject}")
-    deeds = []
+    deeds, hold = [], 0.0  # a scanner holds the message back until it is content
     if chance.random() < habits.behind_a_scanner:
         deeds.append(Deed(chance.uniform(0.1, 0.9), "scan", chance.random()))
+        hold = 7.0
     if chance.random() >= habits.open:
         return deeds
     hours = chance.lognormvariate(1.4, 0.9)
-    at = min(habits.latest_seconds, habits.earliest_seconds + hours)
+    at = min(habits.latest_seconds, habits.earliest_seconds + hold + hours)
     deeds.append(Deed(at, "open"))
     if chance.random() < habits.unsubscribe_in_one_click:
         return [*deeds, Deed(at + 0.5, "unsubscribe")]
