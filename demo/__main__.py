@@ -1,7 +1,8 @@
 """``python -m demo``: the main job on real lists, in about a minute.
 
 Beside a running platform (``FANFARE_DATA``, ``FANFARE_HTTP``) it uses that one; else it starts its own on
-``./var-demo`` and keeps it up until Ctrl-C. ``DEMO_EXIT=1`` ends when the story is told, ``DEMO_SEED`` tells another one.
+``./var-demo`` and keeps it up until Ctrl-C. ``DEMO_EXIT=1`` ends when the story is told, ``DEMO_SEED`` tells
+another one.
 """
 
 from __future__ import annotations
@@ -182,11 +183,8 @@ def _import(doors: Doors, founded: Founded, bars: Progress, say: Words) -> None:
     for planned in founded.plan.lists:
         bar = bars.add_task(f"{say['importing']} {planned.file}", total=None, note="")
         progress = bring(doors, founded, planned, _watch(bars, bar))
-        told = [(progress["created"], say["created"]), (progress["changed"], say["changed"])]
-        told += [
-            (progress["left"], say["left"]),
-            (progress["refused"] + progress["fieldsRefused"], say["refused_rows"]),
-        ]
+        told = [(progress[outcome], say[outcome]) for outcome in ("created", "changed", "left")]
+        told.append((progress["refused"] + progress["fieldsRefused"], say["refused_rows"]))
         bars.update(bar, note=", ".join(f"{count} {word}" for count, word in told if count))
 
 

@@ -140,11 +140,8 @@ class Till:
         self._by_domain = {each.plan.domain: each for each in founded}
         self._seed = seed
         self._run = f"{int(time.time()):x}"
-        self._key = str(
-            doors.do(queries.CREATE_KEY, name="The shop of the demo", communities=[each.id for each in founded])[
-                "secret"
-            ]
-        )
+        places = [each.id for each in founded]
+        self._key = str(doors.do(queries.CREATE_KEY, name="The shop of the demo", communities=places)["secret"])
         self.sold: list[Answer] = []
 
     def sell(self, message: Caught, choice: float) -> None:

@@ -2,13 +2,11 @@
 
 What an import left in a store is read back and decoded beforehand; the clock then runs over encoding each document and
 inserting it with its keys, side rows and indexes, in transactions of two thousand documents, each synced to disk.
-Ids that ascend with time arrive in their order; every other key as chance would have it, sorted in its transaction.
+Documents arrive in the order in which they were made, and the side rows of a transaction in the order of their keys.
 """
 
 from __future__ import annotations
 
-import random
-import re
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +17,6 @@ from typing import Any
 import orjson
 
 _DOCUMENTS_IN_ONE_TRANSACTION = 2_000
-_ASCENDING = re.compile(r"[a-z]+_[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +33,8 @@ class Inserted:
 class _Table:
     name: str
     insert: str
-    rows: list[list[Any]]
+    rows: list[list[Any]]  # in the order of the documents they belong to
     encoded: Sequence[int]  # columns that hold a document
-
-    def share(self, turn: int, turns: int) -> list[list[Any]]:
-        """What one transaction of several brings, in the order of the table."""
-        share = self.rows[len(self.rows) * turn // turns : len(self.rows) * (turn + 1) // turns]
-        return sorted(share, key=lambda row: [str(value) for value in row[: self.encoded[0] if self.encoded else None]])
 
 
 def insert_again(source: Path, target: Path, wanted: Callable[[str], bool], documents: int) -> Inserted:
@@ -57,7 +49,7 @@ def insert_again(source: Path, target: Path, wanted: Callable[[str], bool], docu
         tables = [table for table in (_read(store, name) for name in names) if table.rows]
     target.unlink(missing_ok=True)
     turns = max(1, -(-documents // _DOCUMENTS_IN_ONE_TRANSACTION))
-    shares = [[table.share(turn, turns) for table in tables] for turn in range(turns)]
+    shares = [[_share(table, turn, turns) for table in tables] for turn in range(turns)]
     copy = sqlite3.connect(target, isolation_level=None)
     copy.execute("PRAGMA journal_mode = WAL")
     copy.execute("PRAGMA synchronous = FULL")
@@ -84,13 +76,19 @@ def _read(store: sqlite3.Connection, name: str) -> _Table:
     listed = ", ".join(_quoted(column) for column in columns)
     rows = [list(row) for row in store.execute(f"SELECT {listed} FROM {_quoted(name)}")]
     encoded = [place for place, value in enumerate(rows[0] if rows else ()) if _is_document(value)]
-    if rows and not (isinstance(rows[0][0], str) and _ASCENDING.fullmatch(rows[0][0])):
-        random.Random(1).shuffle(rows)
+    number = columns.index("_n") if "_n" in columns else 0
+    rows.sort(key=lambda row: row[number])
     for row in rows:
         for column in encoded:
             row[column] = orjson.loads(row[column])
     insert = f"INSERT INTO {_quoted(name)} ({listed}) VALUES ({', '.join('?' * len(columns))})"
     return _Table(name, insert, rows, encoded)
+
+
+def _share(table: _Table, turn: int, turns: int) -> list[list[Any]]:
+    """What one transaction of several brings to a table, in the order of its key."""
+    share = table.rows[len(table.rows) * turn // turns : len(table.rows) * (turn + 1) // turns]
+    return share if table.encoded else sorted(share, key=lambda row: [str(value) for value in row])
 
 
 def _is_document(value: Any) -> bool:
