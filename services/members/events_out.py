@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fanfare.members.v1 import import_events_pb2 as imports
 from fanfare.members.v1 import member_events_pb2 as events
 from services.kit.outbox import EventsOut
 
@@ -9,6 +10,8 @@ EVENTS_OUT: EventsOut = {
     "CommunityCreated": events.CommunityCreated,
     "MemberRegistered": events.MemberRegistered,
     "MembersImported": events.MembersImported,
+    "ImportFinished": imports.ImportFinished,
+    "ImportUndone": imports.ImportUndone,
     "StandingsChanged": events.StandingsChanged,
     "PermissionChanged": events.PermissionChanged,
     "MemberMerged": events.MemberMerged,

@@ -13,12 +13,14 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from fanfare.members.v1 import (
     community_service_pb2,
+    import_service_pb2,
     member_service_pb2,
     segment_service_pb2,
 )
 from services.kit.clock import Clock, SystemClock
 from services.kit.consume import Consumer
 from services.kit.errors import Invalid
+from services.kit.files import Files, FolderFiles
 from services.kit.ids import Ids
 from services.kit.log import open_log
 from services.kit.outbox import Relay
@@ -34,9 +36,13 @@ from services.members.domain.packs import read_packs
 from services.members.events_in import TOPICS, handlers
 from services.members.events_out import EVENTS_OUT
 from services.members.grpc_api import CommunityApi, MemberApi, SegmentApi
+from services.members.grpc_imports import ImportApi
 from services.members.settings import MembersSettings
 from services.members.storage import documents as kept
+from services.members.storage import imports as kept_imports
+from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.room import Room
+from services.members.use_cases.running_imports import ImportWorker
 
 SERVICE = "members"
 DOCUMENTS: tuple[type, ...] = (
@@ -50,6 +56,7 @@ DOCUMENTS: tuple[type, ...] = (
     kept.ErasureDocument,
     kept.ErasedAddressDocument,
     kept.DismissalDocument,
+    *kept_imports.DOCUMENTS,
     LeaseDocument,
     DeadLetterDocument,
     AnsweredRequestDocument,
@@ -59,6 +66,8 @@ _WITH_OUTBOX: tuple[type, ...] = (
     kept.MemberDocument,
     kept.InteractionDocument,
     kept.ErasureDocument,
+    kept_imports.ImportDocument,
+    kept_imports.ImportChunkDocument,
 )
 _KEY_BYTES = 32
 
@@ -85,6 +94,18 @@ def room_of(store: Store, clock: Clock, address_key: bytes, nudge: Callable[[], 
     )
 
 
+def imports_of(store: Store, room: Room, files: Files) -> Imports:
+    """What the imports of that room work with."""
+    return Imports(
+        room,
+        imports=store.collection(kept_imports.ImportDocument),
+        chunks=store.collection(kept_imports.ImportChunkDocument),
+        mappings=store.collection(kept_imports.ImportMappingDocument),
+        leases=store.collection(LeaseDocument),
+        files=files,
+    )
+
+
 def wire(settings: MembersSettings) -> Parts:
     """Everything that lives in one process of the service."""
     clock = SystemClock()
@@ -94,6 +115,7 @@ def wire(settings: MembersSettings) -> Parts:
     answered = AnsweredRequests(store.collection(AnsweredRequestDocument), clock)
     relay = Relay(SERVICE, log, [store.collection(document) for document in _WITH_OUTBOX], leases, EVENTS_OUT, clock)
     room = room_of(store, clock, _address_key(settings.keys_folder), relay.nudge)
+    imports = imports_of(store, room, FolderFiles(settings.files_folder))
     consumer = Consumer(
         log,
         store.collection(DeadLetterDocument),
@@ -107,13 +129,14 @@ def wire(settings: MembersSettings) -> Parts:
         [
             Service(_service(community_service_pb2, "CommunityService"), CommunityApi(room)),
             Service(_service(member_service_pb2, "MemberService"), MemberApi(room)),
+            Service(_service(import_service_pb2, "ImportService"), ImportApi(imports)),
             Service(_service(segment_service_pb2, "SegmentService"), SegmentApi(room)),
         ],
         Verifier(settings.keys_folder, clock),
         answered=answered,
         threads=settings.rpc_threads,
     )
-    workers = (relay, consumer, answered)
+    workers = (relay, consumer, answered, ImportWorker(imports))
 
     def close() -> None:
         log.close()

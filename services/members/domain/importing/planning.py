@@ -20,7 +20,7 @@ from services.kit.errors import Invalid
 from services.kit.ids import derived_id
 from services.members.domain import permission
 from services.members.domain.community import Community
-from services.members.domain.household import EXTERNAL, claim_id
+from services.members.domain.household import EXTERNAL
 from services.members.domain.importing.draft import NO_LINK, Act, Draft, Link, name_key, same_person
 from services.members.domain.importing.interpreting import Interpreter
 from services.members.domain.importing.mapping import Mapping as ListMapping
@@ -82,6 +82,7 @@ class Known:
     members: dict[str, Record] = field(default_factory=dict)
     unreachable: dict[str, list[Record]] = field(default_factory=dict)  # name key → members without any address
     erased: set[Address] = field(default_factory=set)
+    busy: set[Address] = field(default_factory=set)  # somebody is being registered there at this moment
 
 
 @dataclass(slots=True)
@@ -113,6 +114,7 @@ class Plan:
     changed: dict[str, Change] = field(default_factory=dict)
     claims: dict[Address, list[str]] = field(default_factory=dict)  # owners to add
     counts: Counter[str] = field(default_factory=Counter)
+    guardians: set[str] = field(default_factory=set)  # those of ``created`` that no row names
     matched: int = 0  # rows that met somebody the store knew
 
 
@@ -182,6 +184,8 @@ class Planner:
         known = self._known
         if known.erased and not known.erased.isdisjoint(addresses_of(draft)):
             raise _RowRefused("erased")
+        if known.busy and not known.busy.isdisjoint(addresses_of(draft)):
+            raise _RowRefused("address-busy")
         own = self._origin.member(draft.row)
         found = self._match(draft)
         if found is None or found["_id"] == own:
@@ -336,6 +340,7 @@ class Planner:
                 draft.found("", "guardian-made")
                 if maker == draft.row:
                     self.plan.created[holder["_id"]] = holder
+                    self.plan.guardians.add(holder["_id"])
                     self.plan.counts["guardians"] += 1
                 return str(holder["_id"])
             grown = holder["birth_date"] and not self._interpreter.is_minor(holder["birth_date"])
@@ -364,6 +369,7 @@ class Planner:
             presence=self._mapping.presence,
         )
         self._enrol(register(profile, guardian, self._community, self._cause), (contact,))
+        self.plan.guardians.add(guardian)
         self.plan.counts["guardians"] += 1
 
     def _answer_for(self, guardian: str, ward: str, row: int) -> None:
@@ -671,25 +677,4 @@ def _says_the_same(known: Entry, entry: Entry, purpose: str) -> bool:
         and known.get("basis") == entry.get("basis")
         and known.get("detail") == entry.get("detail")
         and known["channels"] == entry["channels"]
-    )
-
-
-def claims_to_insert(
-    plan: Plan, community: Community, taken: Mapping[Address, Sequence[str]], now: int
-) -> list[Record]:
-    """The claims of a plan on addresses that nobody holds yet, in the order of their keys."""
-    return sorted(
-        (
-            {
-                "_id": claim_id(community.id, *address),
-                "agency": community.agency,
-                "community": community.id,
-                "schema_version": 1,
-                "owners": list(dict.fromkeys(owners)),
-                "claimed_at": now,
-            }
-            for address, owners in plan.claims.items()
-            if address not in taken
-        ),
-        key=lambda claim: str(claim["_id"]),
     )

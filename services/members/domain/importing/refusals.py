@@ -110,6 +110,12 @@ EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
             "Une personne à cette adresse a demandé l'oubli ; un import ne la fait pas revenir.",
             "Elle seule peut revenir, en s'inscrivant elle-même.",
         ),
+        "address-busy": _refusal(
+            "Somebody is being registered at this address at this very moment.",
+            "Import the row again.",
+            "Quelqu'un est en cours d'inscription à cette adresse, à l'instant.",
+            "Importez la ligne à nouveau.",
+        ),
         "member-restricted": _refusal(
             "The processing of this member is restricted.",
             "Lift the restriction first, with the member's agreement.",

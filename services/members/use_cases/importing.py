@@ -1,0 +1,261 @@
+"""Bringing a list into a community: upload, map, rehearse, start, follow, stop, undo."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from services.kit.clock import DAY
+from services.kit.errors import Invalid, NotFound
+from services.kit.scope import Scope, everywhere, stored_scope
+from services.kit.store.port import Document, Order, Page
+from services.kit.store.rule import And, Equals, In, Range
+from services.members.domain.importing import reading
+from services.members.domain.importing.folding import fold
+from services.members.domain.importing.guessing import guess_mapping
+from services.members.domain.importing.job import PAUSED, Import, new_import
+from services.members.domain.importing.mapping import Mapping as ListMapping
+from services.members.domain.importing.mapping import check_mapping, mapping_document, mapping_from
+from services.members.domain.importing.reading import Format
+from services.members.domain.values import tidy
+from services.members.use_cases.imports_room import Imports, file_key
+from services.members.use_cases.room import persistently
+
+LARGEST_FILE = 1 << 30
+PIECE_LIMIT = 1 << 20
+DRY_RUNS_KEPT = 7 * DAY
+NAME_LIMIT = 120
+
+
+class UnknownMapping(NotFound):
+    """No mapping was saved under this name."""
+
+    reason = "unknown-mapping"
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """How a file is written, what it most likely means, and its first rows."""
+
+    format: Format
+    mapping: ListMapping
+    sample: list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOrder:
+    """What an operator asks for: a file, and how to read it. Empty: found out, guessed."""
+
+    file: str
+    file_name: str = ""
+    encoding: str = ""
+    delimiter: str = ""
+    mapping: ListMapping | None = None
+    mapping_name: str = ""
+
+
+# Files and mappings
+
+
+def upload_file(imports: Imports, scope: Scope, community_id: str, pieces: Iterable[bytes]) -> tuple[str, int]:
+    """Keep a file; its id and size. Raises Invalid for a piece, Exhausted for a file, that is too large."""
+    imports.room.community(scope, community_id)
+    file = imports.room.ids.new("fil")
+    stored = imports.files.write(scope, community_id, file_key(file), _bounded(pieces), most=LARGEST_FILE)
+    return file, stored.size
+
+
+def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if len(piece) > PIECE_LIMIT:
+            raise Invalid("Send the file in pieces of at most 1 MB.", field="data")
+        yield piece
+
+
+def guess(
+    imports: Imports, scope: Scope, community_id: str, file: str, encoding: str = "", delimiter: str = ""
+) -> Guess:
+    """Raises FileUnreadable where the file as a whole cannot be read."""
+    community = imports.room.community(scope, community_id)
+    opened = _opener(imports, scope, community_id, file)
+    _check_format(encoding, delimiter)
+    found = reading.examine(opened, encoding=encoding, delimiter=delimiter)
+    sample = reading.sample_rows(opened, found)
+    return Guess(found, guess_mapping(community, found.headings, sample), sample[:20])
+
+
+def save_mapping(imports: Imports, scope: Scope, community_id: str, name: str, mapping: ListMapping) -> Document:
+    """Keep a mapping under a name; one of the same name is replaced. Raises MappingWrong."""
+    community = imports.room.community(scope, community_id)
+    name = tidy(name)
+    if not fold(name) or len(name) > NAME_LIMIT:
+        raise Invalid(f"Give the mapping a name of at most {NAME_LIMIT} characters.", field="name")
+    check_mapping(mapping, community, [column.heading for column in mapping.columns])
+    made: Document = {
+        "_id": f"{community_id}:{fold(name)}",
+        "agency": community.agency,
+        "community": community_id,
+        "schema_version": 1,
+        "name": name,
+        "mapping": mapping_document(mapping),
+        "saved_at": imports.room.clock.now(),
+        "saved_by": scope.actor,
+    }
+
+    def attempt() -> Document | None:
+        known = imports.mappings.get(scope, [made["_id"]]).get(made["_id"])
+        if known is None:
+            return made if imports.mappings.insert(scope, [made]) else None
+        saved = known | made
+        return saved if imports.mappings.replace(scope, [saved]) else None
+
+    return persistently(attempt, "mapping")
+
+
+def list_mappings(imports: Imports, scope: Scope, community_id: str, size: int, after: str | None) -> Page:
+    imports.room.community(scope, community_id)
+    return imports.mappings.find(scope.within(community_id), order=Order("name"), limit=size, after=after)
+
+
+# Imports
+
+
+def start_import(imports: Imports, scope: Scope, community_id: str, order: ImportOrder, *, dry_run: bool) -> Import:
+    """Check file and mapping, and have a worker do the rest. Raises FileUnreadable, MappingWrong, UnknownMapping."""
+    room = imports.room
+    community = room.community(scope, community_id)
+    guessed = guess(imports, scope, community_id, order.file, order.encoding, order.delimiter)
+    mapping = order.mapping or _saved(imports, scope, community_id, order.mapping_name) or guessed.mapping
+    if mapping.declaration and not mapping.declaration.at:
+        mapping = replace(mapping, declaration=replace(mapping.declaration, at=room.clock.now()))
+    mapping = _of_this_file(mapping, guessed.format)
+    check_mapping(mapping, community, guessed.format.headings)
+    record = new_import(
+        import_id=room.ids.new("imp"),
+        agency=community.agency,
+        community=community_id,
+        actor=scope.actor,
+        file=order.file,
+        file_name=tidy(order.file_name)[:NAME_LIMIT],
+        file_format=guessed.format,
+        mapping=mapping,
+        dry_run=dry_run,
+        now=room.clock.now(),
+    )
+    imports.imports.insert(scope, [record])
+    imports.wanted.set()
+    return Import(record)
+
+
+def _saved(imports: Imports, scope: Scope, community_id: str, name: str) -> ListMapping | None:
+    if not name:
+        return None
+    key = f"{community_id}:{fold(name)}"
+    found = imports.mappings.get(scope, [key]).get(key)
+    if found is None:
+        raise UnknownMapping("No mapping was saved under this name.", field="mapping_name")
+    return mapping_from(found["mapping"])
+
+
+def _of_this_file(mapping: ListMapping, file_format: Format) -> ListMapping:
+    """A saved mapping may ignore columns that this file does not have."""
+    known = frozenset(file_format.headings)
+    return replace(mapping, columns=tuple(c for c in mapping.columns if c.target != "ignore" or c.heading in known))
+
+
+def get_import(imports: Imports, scope: Scope, import_id: str) -> Import:
+    """Raises UnknownImport."""
+    return imports.load(scope, import_id)
+
+
+def list_imports(imports: Imports, scope: Scope, community_id: str, size: int, after: str | None) -> Page:
+    imports.room.community(scope, community_id)
+    newest = Order("asked_at", descending=True)
+    return imports.imports.find(scope.within(community_id), order=newest, limit=size, after=after)
+
+
+def pause_import(imports: Imports, scope: Scope, import_id: str) -> Import:
+    """Stop behind the chunk under way."""
+    return imports.change(scope, import_id, Import.pause)
+
+
+def resume_import(imports: Imports, scope: Scope, import_id: str) -> Import:
+    return _wanted(imports, scope, import_id, lambda job: job.resume(imports.room.clock.now()))
+
+
+def cancel_import(imports: Imports, scope: Scope, import_id: str) -> Import:
+    """Stop for good behind the chunk under way; what is done stays, and can be undone."""
+    return imports.change(scope, import_id, lambda job: job.cancel(imports.room.clock.now()))
+
+
+def undo_import(imports: Imports, scope: Scope, import_id: str, *, objections_too: bool) -> Import:
+    """Take back what nothing later touched. Objections stay, unless the operator says otherwise."""
+    now = imports.room.clock.now()
+    return _wanted(imports, scope, import_id, lambda job: job.undo(scope.actor, objections_too=objections_too, now=now))
+
+
+def _wanted(imports: Imports, scope: Scope, import_id: str, act: Callable[[Import], None]) -> Import:
+    job = imports.change(scope, import_id, act)
+    imports.wanted.set()
+    return job
+
+
+# Forgetting
+
+
+def forget_in_imports(imports: Imports, scope: Scope, community_id: str, members: Sequence[str]) -> int:
+    """Empty what chunks keep of erased members (values before and after); how many chunks held something."""
+    rule = In("touched", tuple(members))
+    gone = frozenset(members)
+    emptied = 0
+    for page in imports.chunks.stream(scope.within(community_id), rule):
+        for chunk in page:
+            persistently(lambda c=chunk: _emptied(imports, scope, c["_id"], gone), "import")  # type: ignore[misc] # bound now
+            emptied += 1
+    return emptied
+
+
+def _emptied(imports: Imports, scope: Scope, key: str, gone: frozenset[str]) -> bool | None:
+    chunk = imports.chunks.get(scope, [key]).get(key)
+    if chunk is None:
+        return True
+    chunk["changed"] = [each for each in chunk["changed"] if each["member"] not in gone]
+    chunk["touched"] = [member for member in chunk["touched"] if member not in gone]
+    chunk["details"] = [
+        {name: value for name, value in detail.items() if name != "changes"} if detail.get("member") in gone else detail
+        for detail in chunk["details"]
+    ]
+    return bool(imports.chunks.replace(scope, [chunk])) or None
+
+
+def sweep_imports(imports: Imports) -> int:
+    """Remove dry runs of more than seven days with their files, and the files of imports that ended; how many."""
+    old = Range("asked_at", lt=imports.room.clock.now() - DRY_RUNS_KEPT)
+    swept = 0
+    for page in imports.imports.stream(everywhere("service:members"), And((old, Equals("work", None)))):
+        for job in page:
+            scope = stored_scope(job["agency"], job["community"], "service:members")
+            if job["state"] == PAUSED:
+                continue
+            if job["file"]:
+                imports.delete_file(scope, job["community"], job["file"])
+                swept += 1
+            if job["dry_run"]:
+                for chunks in imports.chunks.stream(scope, Equals("import_id", job["_id"]), fields=()):
+                    imports.chunks.delete(scope, [chunk["_id"] for chunk in chunks])
+                imports.imports.delete(scope, [job["_id"]])
+            elif job["file"]:
+                imports.change(scope, job["_id"], lambda j: j.record.update(file=""))
+    return swept
+
+
+def _opener(imports: Imports, scope: Scope, community_id: str, file: str) -> Callable[[], BinaryIO]:
+    return lambda: imports.open_file(scope, community_id, file)
+
+
+def _check_format(encoding: str, delimiter: str) -> None:
+    if encoding and encoding not in reading.ENCODINGS:
+        raise Invalid(f"An encoding is one of {', '.join(reading.ENCODINGS)}.", field="encoding")
+    if delimiter and delimiter not in reading.DELIMITERS:
+        raise Invalid("A delimiter is a comma, a semicolon, a tab or a bar.", field="delimiter")
