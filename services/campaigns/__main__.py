@@ -1,0 +1,8 @@
+"""``python -m services.campaigns serve | work | both``."""
+
+from services.campaigns.settings import CampaignsSettings
+from services.campaigns.wiring import wire
+from services.kit.process import main
+
+if __name__ == "__main__":
+    main("campaigns", CampaignsSettings, wire)

@@ -1,0 +1,1 @@
+"""The words and rules of campaigning. Pure: no I/O, no framework."""

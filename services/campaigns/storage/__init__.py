@@ -1,0 +1,1 @@
+"""How campaigns keeps what it knows."""
