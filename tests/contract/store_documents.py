@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import mongoengine
 
@@ -10,19 +10,19 @@ from services.kit.store.documents import AggregateDocument, FanfareDocument
 from tests.contract.store_engines import AGENCY, CLUB
 
 
-class Attribute(mongoengine.EmbeddedDocument):
+class Attribute(mongoengine.EmbeddedDocument):  # type: ignore[misc] # mongoengine ships no types
     key = mongoengine.StringField()
     value = mongoengine.DynamicField()
 
 
-class Relation(mongoengine.EmbeddedDocument):
+class Relation(mongoengine.EmbeddedDocument):  # type: ignore[misc] # mongoengine ships no types
     kind = mongoengine.StringField()
     state = mongoengine.StringField()
     since = mongoengine.IntField()
     notes = mongoengine.ListField(mongoengine.DictField())
 
 
-class Engagement(mongoengine.EmbeddedDocument):
+class Engagement(mongoengine.EmbeddedDocument):  # type: ignore[misc] # mongoengine ships no types
     score = mongoengine.IntField()
     last_open = mongoengine.IntField()
     recent = mongoengine.ListField(mongoengine.DictField())
@@ -47,7 +47,7 @@ class Fan(AggregateDocument):
     anything = mongoengine.DynamicField()
     counts = mongoengine.DictField()
 
-    meta = {
+    meta: ClassVar = {
         "collection": "fans",
         "indexes": [
             "name",
@@ -73,7 +73,7 @@ class Key(FanfareDocument):
 
     owner = mongoengine.StringField()
 
-    meta = {"collection": "keys", "looked_up_only": True}
+    meta: ClassVar = {"collection": "keys", "looked_up_only": True}
 
 
 class Counter(AggregateDocument):
@@ -84,7 +84,7 @@ class Counter(AggregateDocument):
     name = mongoengine.StringField()
     seen = mongoengine.EmbeddedDocumentField(Engagement)
 
-    meta = {"collection": "counters", "indexes": ["seen.last_open"], "left_alone": ["seen"]}
+    meta: ClassVar = {"collection": "counters", "indexes": ["seen.last_open"], "left_alone": ["seen"]}
 
 
 CLASSES = (Fan, Key, Counter)

@@ -21,19 +21,22 @@ IN_AGENCY = Scope(AGENCY, None, "operator:ann")
 ELSEWHERE = Scope(OTHER_AGENCY, None, "operator:eve")
 
 
-def engines() -> list[Any]:
-    """Every engine, those not at hand skipped with their reason."""
+def absent() -> dict[str, str]:
+    """The engines that are not at hand, and why."""
     mongodb = os.environ.get("FANFARE_TEST_MONGODB", "")
-    reason = "" if mongodb else "FANFARE_TEST_MONGODB names no MongoDB server"
-    if mongodb:
-        try:
-            open_store(mongodb, ()).close()
-        except Invalid as error:
-            reason = error.message
-    return [
-        pytest.param("sqlite", id="sqlite"),
-        pytest.param(mongodb, id="mongodb", marks=pytest.mark.skipif(bool(reason), reason=f"MongoDB: {reason}")),
-    ]
+    if not mongodb:
+        return {"mongodb": "FANFARE_TEST_MONGODB names no MongoDB server"}
+    try:
+        open_store(mongodb, ()).close()
+    except Invalid as error:
+        return {"mongodb": error.message}
+    return {}
+
+
+def engines() -> list[Any]:
+    """The engines at hand, as parameters."""
+    known = {"sqlite": "sqlite", "mongodb": os.environ.get("FANFARE_TEST_MONGODB", "")}
+    return [pytest.param(engine, id=name) for name, engine in known.items() if name not in absent()]
 
 
 def opened(engine: str, folder: Path, document_classes: Sequence[type]) -> Iterator[Store]:

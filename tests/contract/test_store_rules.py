@@ -61,7 +61,40 @@ _FANS = _some(
 )
 
 _PATHS = st.sampled_from(
-    ["_id", "name", "nickname", "joined_at", "height", "tracked", "lifecycle", "due", "tags", "permissions", "attributes", "attributes.key", "attributes.value", "relations.kind", "relations.state", "relations.since", "relations.notes.a", "engagement", "engagement.last_open", "engagement.score", "engagement.recent", "engagement.recent.a", "anything", "anything.a", "anything.a.b", "counts.a", "counts.b.a", "community", "agency", "version", "undeclared", "undeclared.deep"]
+    [
+        "_id",
+        "name",
+        "nickname",
+        "joined_at",
+        "height",
+        "tracked",
+        "lifecycle",
+        "due",
+        "tags",
+        "permissions",
+        "attributes",
+        "attributes.key",
+        "attributes.value",
+        "relations.kind",
+        "relations.state",
+        "relations.since",
+        "relations.notes.a",
+        "engagement",
+        "engagement.last_open",
+        "engagement.score",
+        "engagement.recent",
+        "engagement.recent.a",
+        "anything",
+        "anything.a",
+        "anything.a.b",
+        "counts.a",
+        "counts.b.a",
+        "community",
+        "agency",
+        "version",
+        "undeclared",
+        "undeclared.deep",
+    ]
 )
 _INNER_PATHS = st.sampled_from(("key", "value", "kind", "state", "since", "notes", "notes.a", "a", "b", "a.b", "é"))
 _LISTS = st.sampled_from(

@@ -14,7 +14,7 @@ plain dicts. How to declare a kind of document::
         external_id = mongoengine.StringField()
         engagement = mongoengine.EmbeddedDocumentField(EngagementDocument)
 
-        meta = {
+        meta: ClassVar = {
             "collection": "members",
             "indexes": [
                 "engagement.last_open",                            # a scalar, dotted into embedded documents

@@ -32,9 +32,10 @@ def quoted(name: str) -> str:
 
 def json_path(path: str) -> str:
     """The path as SQLite's JSON functions take it. Raises Invalid for keys they cannot tell."""
-    if any(char in '"\\' or char < " " for char in path):
-        raise Invalid("A path holds no quotes, backslashes or control characters.", field="path")
-    return "$" + "".join(f'."{part}"' for part in path.split("."))
+    parts = path.split(".")
+    if not all(parts) or any(char in '"\\' or char < " " for char in path):
+        raise Invalid("A path has no empty parts, quotes, backslashes or control characters.", field="path")
+    return "$" + "".join(f'."{part}"' for part in parts)
 
 
 @dataclass(frozen=True, slots=True)

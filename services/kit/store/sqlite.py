@@ -333,10 +333,7 @@ class SqliteCollection:
     def _check_scope(self, scope: Scope, documents: Sequence[Document]) -> None:
         for document in documents:
             agency, community = document.get("agency"), document.get("community")
-            nobodys = (
-                agency == EVERY_AGENCY and scope.agency != EVERY_AGENCY
-            )  # the machinery's own documents are everybody's
-            if not isinstance(agency, str) or not agency or nobodys:
+            if not isinstance(agency, str) or not agency:
                 raise Invalid("Every document says whose it is: name its agency.", field="agency")
             if not scope.allows(agency, community or None):
                 raise Forbidden("A document lies outside the scope it is written in.", field="community")

@@ -1,0 +1,533 @@
+"""What every engine of the store promises: documents kept, versions guarded, pages complete, tenants walled off."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.kit.errors import Conflict, Forbidden, Invalid
+from services.kit.scope import EVERY_AGENCY, Scope, everywhere
+from services.kit.store.port import Collection, Order, Patch, Push, Store
+from services.kit.store.rule import EVERYTHING, And, Equals, Exists, In, Not, Range, matches
+from tests.contract.store_documents import CLASSES, Counter, Fan, Key, fan
+from tests.contract.store_engines import (
+    AGENCY,
+    CLUB,
+    ELSEWHERE,
+    FESTIVAL,
+    IN_AGENCY,
+    IN_CLUB,
+    OTHER_AGENCY,
+    absent,
+    engines,
+    opened,
+)
+
+EVERYWHERE = everywhere("service:test")
+
+
+@pytest.fixture(params=engines())
+def store(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Store]:
+    yield from opened(request.param, tmp_path, CLASSES)
+
+
+@pytest.fixture
+def fans(store: Store) -> Collection:
+    return store.collection(Fan)
+
+
+def _all(fans: Collection, scope: Scope, **asked: Any) -> list[dict[str, Any]]:
+    """Every page, one after the other."""
+    found: list[dict[str, Any]] = []
+    after = None
+    while True:
+        page = fans.find(scope, after=after, **asked)
+        found += page.documents
+        if page.next is None:
+            return found
+        after = page.next
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "mongodb"])
+def test_the_contract_ran_on(engine: str) -> None:
+    if engine in absent():
+        pytest.skip(f"not run on {engine}: {absent()[engine]}")
+
+
+def test_what_was_inserted_is_got_as_it_was(fans: Collection) -> None:
+    whole = fan("fan_1", name="Zoë 😀", anything={"a": [1, 2.5, True, None, {"b": "\"quoted\\'"}]}, height=2**53 + 1)
+    assert fans.insert(IN_CLUB, [whole]) == {"fan_1"}
+    assert whole["version"] == 1
+    assert fans.get(IN_CLUB, ["fan_1", "fan_2"]) == {"fan_1": whole}
+    assert fans.get(IN_CLUB, []) == {}
+
+
+def test_an_insert_skips_what_exists_and_keeps_the_rest(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan("fan_1", name="first", tags=["a"], external_id="x")])
+    again = [fan("fan_1", name="second", tags=["b"]), fan("fan_2", tags=["c"]), fan("fan_3", external_id="x")]
+    assert fans.insert(IN_CLUB, [*again, fan("fan_2", tags=["d"])]) == {"fan_2"}
+    assert fans.get(IN_CLUB, ["fan_1"])["fan_1"]["name"] == "first"
+    counts = {tag: fans.count(IN_CLUB, Equals("tags", tag)) for tag in "abcd"}
+    assert counts == {"a": 1, "b": 0, "c": 1, "d": 0}
+    assert fans.count(IN_CLUB) == 2
+
+
+def test_a_unique_field_is_unique_within_its_community(fans: Collection) -> None:
+    at_festival = {**fan("fan_2", external_id="x"), "community": FESTIVAL}
+    assert fans.insert(IN_AGENCY, [fan("fan_1", external_id="x"), at_festival]) == {"fan_1", "fan_2"}
+    assert fans.insert(IN_CLUB, [fan("fan_3"), fan("fan_4")]) == {"fan_3", "fan_4"}  # none has one
+    with pytest.raises(Conflict):
+        fans.replace(IN_CLUB, [{**fan("fan_3", external_id="x"), "version": 1}])
+    with pytest.raises(Conflict):
+        fans.patch(IN_CLUB, [Patch("fan_4", set={"name": "four"}), Patch("fan_3", set={"external_id": "x"})])
+    assert "name" not in fans.get(IN_CLUB, ["fan_4"])["fan_4"]
+
+
+def test_a_replacement_counts_only_at_the_version_it_was_read_at(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan("fan_1", tags=["a", "b"], attributes=[{"key": "city", "value": "Gent"}])])
+    mine, theirs = fans.get(IN_CLUB, ["fan_1"])["fan_1"], fans.get(IN_CLUB, ["fan_1"])["fan_1"]
+    mine |= {"tags": ["b", "c"], "attributes": [{"key": "city", "value": ["Brugge", "Gent"]}]}
+    assert fans.replace(IN_CLUB, [mine, {**fan("fan_2"), "version": 1}]) == {"fan_1"}
+    assert mine["version"] == 2
+    assert fans.replace(IN_CLUB, [theirs]) == set()
+    assert theirs["version"] == 1
+    assert fans.get(IN_CLUB, ["fan_1"])["fan_1"] == mine
+    assert [fans.count(IN_CLUB, Equals("tags", tag)) for tag in "abc"] == [0, 1, 1]
+    assert fans.count(IN_CLUB, Equals("attributes.value", "Brugge")) == 1
+
+
+def test_a_replacement_leaves_alone_what_belongs_to_patches(store: Store) -> None:
+    counters = store.collection(Counter)
+    counters.insert(IN_CLUB, [fan("ctr_1", name="a", seen={"score": 1, "last_open": 5})])
+    read = counters.get(IN_CLUB, ["ctr_1"])["ctr_1"]
+    counters.patch(IN_CLUB, [Patch("ctr_1", inc={"seen.score": 1}, max={"seen.last_open": 9})])
+    assert counters.replace(IN_CLUB, [read | {"name": "b"}]) == {"ctr_1"}
+    stored = counters.get(IN_CLUB, ["ctr_1"])["ctr_1"]
+    assert (stored["name"], stored["seen"], stored["version"]) == ("b", {"score": 2, "last_open": 9}, 2)
+    assert counters.count(IN_CLUB, Equals("seen.last_open", 9)) == 1
+
+
+def test_what_was_deleted_is_gone_from_everywhere(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan(f"fan_{at}", tags=["a"], joined_at=at) for at in range(3)])
+    assert fans.delete(IN_CLUB, ["fan_0", "fan_2", "fan_9"]) == {"fan_0", "fan_2"}
+    assert fans.count(IN_CLUB, Equals("tags", "a")) == fans.count(IN_CLUB) == 1
+    assert fans.insert(IN_CLUB, [fan("fan_0")]) == {"fan_0"}
+    assert fans.count(IN_CLUB, Equals("tags", "a")) == 1
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("field", ["_id", "joined_at", "name", "tracked", "engagement.last_open"])
+def test_pages_follow_their_order_with_nulls_first(fans: Collection, field: str, descending: bool) -> None:
+    values: list[Any] = [None, 3, 1, 2, 1, None, 3, 0]
+    stored = [
+        fan(
+            f"fan_{at:02}",
+            joined_at=value,
+            name=None if value is None else "é" * value,
+            tracked=None if value is None else value > 1,
+            engagement={"last_open": value},
+        )
+        for at, value in enumerate(values * 3)
+    ]
+    fans.insert(IN_CLUB, stored)
+
+    def key(document: dict[str, Any]) -> tuple[Any, ...]:
+        value = document["engagement"]["last_open"] if field == "engagement.last_open" else document[field]
+        return (value is not None, value if value is not None else 0, document["_id"])
+
+    expected = [each["_id"] for each in sorted(stored, key=key, reverse=descending)]
+    for limit in (1, 5, 24, 200):
+        for scope in (IN_CLUB, IN_AGENCY, EVERYWHERE):
+            found = _all(fans, scope, order=Order(field, descending), limit=limit)
+            assert [each["_id"] for each in found] == expected, (limit, scope)
+
+
+def test_pages_over_several_communities_are_one_order(fans: Collection) -> None:
+    homes = [(AGENCY, CLUB), (AGENCY, FESTIVAL), (AGENCY, None), (OTHER_AGENCY, CLUB)]
+    for agency, community in homes:
+        own = [
+            {**fan(f"fan_{at:02}"), "joined_at": at // 3, "agency": agency, "community": community}
+            for at in range(40)
+            if homes[at % 4] == (agency, community)
+        ]
+        fans.insert(EVERYWHERE, own)
+    mine = [f"fan_{at:02}" for at in range(40) if at % 4 < 3]
+    for order in (Order(), Order("joined_at")):
+        assert [each["_id"] for each in _all(fans, IN_AGENCY, order=order, limit=7)] == mine
+    two = Scope(AGENCY, frozenset((CLUB, FESTIVAL)), "operator:ann")
+    assert [each["_id"] for each in _all(fans, two, limit=7)] == [f"fan_{at:02}" for at in range(40) if at % 4 < 2]
+    assert [each["_id"] for page in fans.stream(EVERYWHERE, page=7) for each in page] == [
+        f"fan_{at:02}" for at in range(40)
+    ]
+    assert [each["_id"] for page in fans.stream(IN_AGENCY, page=7, after="fan_10") for each in page] == mine[9:]
+
+
+def test_what_waits_in_any_agency_is_found_in_its_order(fans: Collection) -> None:
+    fans.insert(EVERYWHERE, [fan("fan_1", pending=9, due=1), {**fan("fan_2", pending=5), "agency": OTHER_AGENCY}])
+    fans.insert(EVERYWHERE, [fan("fan_3"), fan("fan_4", pending=0)])
+    page = fans.find(EVERYWHERE, Range("pending", gt=0, lte=9), order=Order("pending"))
+    assert [each["_id"] for each in page.documents] == ["fan_2", "fan_1"]
+    assert [each["_id"] for each in fans.find(IN_AGENCY, Exists("due"), order=Order("due")).documents] == ["fan_1"]
+
+
+def test_paging_visits_each_exactly_once_while_others_write(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan(f"fan_{at:04}0", joined_at=at % 7) for at in range(500)])
+    stop = threading.Event()
+
+    def write() -> None:
+        at = 0
+        while not stop.is_set():
+            fans.insert(IN_CLUB, [fan(f"fan_{at % 500:04}1{at}", joined_at=at % 7)])
+            fans.patch(IN_CLUB, [Patch(f"fan_{at % 500:04}0", inc={"counts.seen": 1})])
+            at += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for order in (Order(), Order("joined_at", descending=True)):
+            seen = [each["_id"] for each in _all(fans, IN_CLUB, order=order, limit=23)]
+            assert len(seen) == len(set(seen))
+            assert len([an_id for an_id in seen if len(an_id) == 9]) == 500
+        seen = [each["_id"] for page in fans.stream(IN_CLUB, page=50) for each in page]
+        assert len(seen) == len(set(seen))
+        assert len([an_id for an_id in seen if len(an_id) == 9]) == 500
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_light_documents_hold_what_was_asked(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan("fan_1", name="Zoë", tracked=True, tags=["a"], nickname="z")])
+    base = {"_id": "fan_1", "version": 1}
+    for fields, more in (
+        ((), {}),
+        (("name", "tracked", "joined_at"), {"name": "Zoë", "tracked": True, "joined_at": None}),
+        (("tags", "agency"), {"tags": ["a"], "agency": AGENCY}),
+    ):
+        assert fans.find(IN_CLUB, fields=fields).documents == [base | more]
+        assert next(iter(fans.stream(IN_CLUB, Equals("tags", "a"), fields=fields))) == [base | more]
+
+
+def test_a_cursor_of_another_question_is_refused(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan(f"fan_{at}", joined_at=at) for at in range(4)])
+    after = fans.find(IN_CLUB, Exists("joined_at"), limit=2).next
+    asked: list[dict[str, Any]] = [
+        {"rule": Exists("name")},
+        {"rule": Exists("joined_at"), "order": Order("joined_at")},
+        {"rule": Exists("joined_at"), "order": Order("_id", descending=True)},
+    ]
+    for each in asked:
+        with pytest.raises(Invalid) as refused:
+            fans.find(IN_CLUB, after=after, **each)
+        assert refused.value.field == "after"
+    for wrong in ("", "AAAA", "%", "é", str(after)[:-3]):
+        with pytest.raises(Invalid) as refused:
+            fans.find(IN_CLUB, after=wrong)
+        assert refused.value.field == "after"
+
+
+def test_an_order_or_a_page_that_cannot_be_kept_is_refused(fans: Collection) -> None:
+    for asked, field in (({"order": Order("nickname")}, "order"), ({"limit": 201}, "limit"), ({"limit": 0}, "limit")):
+        with pytest.raises(Invalid) as refused:
+            fans.find(IN_CLUB, **asked)
+        assert refused.value.field == field
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"_id": None},
+        {"agency": None},
+        {"name": ["a"]},
+        {"engagement": {"last_open": {}}},
+        {"anything": object()},
+        {"anything": 2**64},
+        {"joined_at": 2**63},
+        {"anything": "\x00"},
+        {"anything": {"a\x00": 1}},
+        {"name": "\ud800"},
+    ],
+)
+def test_what_is_no_document_is_refused_before_anything_is_written(fans: Collection, wrong: dict[str, Any]) -> None:
+    with pytest.raises(Invalid):
+        fans.insert(IN_CLUB, [fan("fan_1"), {**fan("fan_2"), **wrong}])
+    assert fans.count(IN_AGENCY) == 0
+
+
+def test_a_document_outside_the_scope_is_not_written(fans: Collection) -> None:
+    foreign: list[dict[str, Any]] = [{"agency": OTHER_AGENCY}, {"community": FESTIVAL}, {"community": None}]
+    for each in (*foreign, {"agency": EVERY_AGENCY}):
+        for write in (fans.insert, fans.replace):
+            with pytest.raises(Forbidden):
+                write(IN_CLUB, [fan("fan_1", version=1), {**fan("fan_2", version=1), **each}])
+    assert fans.count(EVERYWHERE) == 0
+
+
+def _operations(scope: Scope) -> dict[str, Callable[[Collection], Any]]:
+    """Every way to reach a document of the club from a scope."""
+    stored = fan("fan_1", name="theirs", version=1)
+    return {
+        "get": lambda fans: fans.get(scope, ["fan_1"]),
+        "insert": lambda fans: fans.insert(scope, [{**stored, "agency": scope.agency, "community": FESTIVAL}]),
+        "replace": lambda fans: fans.replace(scope, [{**stored, "agency": scope.agency, "community": FESTIVAL}]),
+        "patch": lambda fans: fans.patch(scope, [Patch("fan_1", set={"name": "theirs", "tags": []})]),
+        "delete": lambda fans: fans.delete(scope, ["fan_1"]),
+        "find": lambda fans: fans.find(scope).documents + fans.find(scope, order=Order("name")).documents,
+        "find_by_rule": lambda fans: (
+            fans.find(scope, Equals("tags", "a")).documents
+            + fans.find(scope, Not(Equals("tags", "b"))).documents
+            + fans.find(scope, Equals("agency", AGENCY)).documents
+            + fans.find(scope, Exists("due"), order=Order("due")).documents
+            + fans.find(scope, In("_id", ("fan_1",))).documents
+        ),
+        "stream": lambda fans: list(fans.stream(scope)),
+        "count": lambda fans: fans.count(scope) + fans.count(scope, And((Equals("tags", "a"), Exists("name")))),
+    }
+
+
+@pytest.mark.parametrize("name", sorted(_operations(ELSEWHERE)))
+@pytest.mark.parametrize(
+    "scope", [ELSEWHERE, Scope(AGENCY, frozenset((FESTIVAL,)), "o"), Scope(AGENCY, frozenset(), "o")]
+)
+def test_another_scope_sees_nothing_and_changes_nothing(fans: Collection, scope: Scope, name: str) -> None:
+    if scope.communities == frozenset() and name in ("insert", "replace"):
+        pytest.skip("a scope without communities has nowhere to write")
+    mine = fan("fan_1", name="mine", tags=["a"], due=1)
+    fans.insert(IN_CLUB, [mine])
+    fans.insert(EVERYWHERE, [{**fan("fan_2", name="x"), "agency": scope.agency, "community": "com_x"}])
+    fans.delete(EVERYWHERE, ["fan_2"])  # the other scope is known, and empty
+    assert not _operations(scope)[name](fans)
+    assert fans.get(IN_CLUB, ["fan_1"]) == {"fan_1": mine}
+    assert fans.count(EVERYWHERE) == fans.count(IN_CLUB, Equals("tags", "a")) == 1
+
+
+def test_keys_that_are_only_looked_up_can_still_be_walked(store: Store) -> None:
+    keys = store.collection(Key)
+    keys.insert(IN_CLUB, [fan(f"key_{at}", owner="fan_1") for at in range(5)])
+    assert keys.insert(IN_CLUB, [fan("key_3", owner="fan_2"), fan("key_5", owner="fan_2")]) == {"key_5"}
+    assert [each["_id"] for each in _all(keys, IN_CLUB, limit=2)] == [f"key_{at}" for at in range(6)]
+    assert keys.count(IN_AGENCY, Equals("owner", "fan_1")) == 5
+
+
+# Patches -------------------------------------------------------------------------------------------------------------
+
+
+def _patched(document: dict[str, Any], patch: Patch) -> tuple[dict[str, Any], bool]:
+    """The plain reference: the document after the patch, and whether it changed."""
+    if patch.sequence and _at(document, patch.sequence[0], -1) >= patch.sequence[1]:
+        return document, False
+    document = _copy(document)
+    for path, value in patch.set.items():
+        _put(document, path, value)
+    for path, amount in patch.inc.items():
+        _put(document, path, _at(document, path, 0) + amount)
+    for path, least in patch.max.items():
+        _put(document, path, max(_at(document, path, least), least))
+    for path in {**patch.pull, **patch.push}:
+        found = list(_at(document, path, []))
+        if path in patch.pull:
+            found = [e for e in found if not (isinstance(e, dict) and e.get("_id") in patch.pull[path])]
+        if path in patch.push:
+            found = [*found, patch.push[path].value]
+            found = found[-patch.push[path].keep :]
+        _put(document, path, found)
+    if patch.sequence:
+        _put(document, *patch.sequence)
+    return document, True
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(each) for key, each in value.items()}
+    return [_copy(each) for each in value] if isinstance(value, list) else value
+
+
+def _at(document: dict[str, Any], path: str, default: Any) -> Any:
+    found: Any = document
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return default if found is None else found
+
+
+def _put(document: dict[str, Any], path: str, value: Any) -> None:
+    *way, last = path.split(".")
+    for part in way:
+        if not isinstance(document.get(part), dict):
+            document[part] = {}
+        document = document[part]
+    document[last] = value
+
+
+_NUMBERS = st.integers(-(2**40), 2**40)
+_LEAF = st.none() | st.booleans() | _NUMBERS | st.sampled_from(("", "é", '"\\', "😀")) | st.floats(-4, 4, width=16)
+_VALUE = _LEAF | st.lists(_LEAF, max_size=2) | st.dictionaries(st.sampled_from(("x", "y")), _LEAF, max_size=2)
+_ENTRY = st.fixed_dictionaries({}, optional={"_id": st.sampled_from(("e1", "e2", "e3")), "v": _VALUE}) | _LEAF
+_TAGS = st.lists(st.sampled_from("abc"), max_size=3)
+_ATTRIBUTES = st.lists(
+    st.fixed_dictionaries({"key": st.sampled_from(("k", "l")), "value": _LEAF | st.lists(_LEAF, max_size=2)}),
+    max_size=3,
+)
+_ENGAGEMENT = st.fixed_dictionaries(
+    {}, optional={"last_open": st.none() | _NUMBERS, "score": _NUMBERS, "recent": st.lists(_ENTRY, max_size=4)}
+)
+_BODY = st.fixed_dictionaries(
+    {},
+    optional={
+        "joined_at": st.none() | _NUMBERS,
+        "event_sequence": st.integers(0, 3),
+        "tags": _TAGS,
+        "attributes": _ATTRIBUTES,
+        "engagement": st.none() | _ENGAGEMENT,
+        "outbox": st.lists(_ENTRY, max_size=4),
+        "counts": st.none() | st.dictionaries(st.sampled_from(("a", "b")), _NUMBERS, max_size=2),
+    },
+)
+_CHANGES: tuple[st.SearchStrategy[tuple[str, str, Any]], ...] = (
+    st.tuples(st.just("set"), st.just("joined_at"), st.none() | _NUMBERS),
+    st.tuples(st.just("max"), st.just("joined_at"), _NUMBERS),
+    st.tuples(st.just("inc"), st.just("joined_at"), _NUMBERS),
+    st.tuples(st.just("set"), st.just("name"), st.none() | st.text(max_size=3).filter(lambda t: "\x00" not in t)),
+    st.tuples(st.just("set"), st.just("tracked"), st.booleans()),
+    st.tuples(st.just("set"), st.just("tags"), st.none() | _TAGS),
+    st.tuples(st.just("push"), st.just("tags"), st.builds(Push, st.sampled_from("abc"), st.integers(1, 3))),
+    st.tuples(st.just("set"), st.just("attributes"), _ATTRIBUTES),
+    st.tuples(st.just("set"), st.just("anything"), _VALUE),
+    st.tuples(st.just("set"), st.just("engagement"), st.none() | _ENGAGEMENT),
+    st.tuples(st.just("max"), st.just("engagement.last_open"), _NUMBERS),
+    st.tuples(st.just("inc"), st.just("engagement.score"), _NUMBERS),
+    st.tuples(st.just("push"), st.just("engagement.recent"), st.builds(Push, _ENTRY, st.integers(1, 5))),
+    st.tuples(st.just("inc"), st.sampled_from(("counts.a", "counts.b", "counts.é é.deep")), _NUMBERS),
+    st.tuples(st.just("set"), st.sampled_from(("undeclared.a.b.c", "undeclared.a.d", "undeclared.x")), _VALUE),
+    st.tuples(st.just("push"), st.just("outbox"), st.builds(Push, _ENTRY)),
+    st.tuples(st.just("pull"), st.just("outbox"), st.lists(st.sampled_from(("e1", "e2", "e9")), max_size=2)),
+)
+
+
+@st.composite
+def _patches(draw: st.DrawFn) -> Patch:
+    changes: dict[str, dict[str, Any]] = {"set": {}, "inc": {}, "max": {}, "push": {}, "pull": {}}
+    taken: set[str] = set()
+    for kind, path, value in draw(st.lists(st.one_of(_CHANGES), max_size=5)):
+        clash = any(p == path or p.startswith(path + ".") or path.startswith(p + ".") for p in taken)
+        both = path == "outbox" and kind in ("push", "pull") and path in taken and path not in changes[kind]
+        if not clash or (both and path not in changes["set"]):
+            taken.add(path)
+            changes[kind][path] = value
+    sequence = draw(st.none() | st.tuples(st.just("event_sequence"), st.integers(0, 4)))
+    return Patch("fan_1", **changes, sequence=sequence)
+
+
+@pytest.fixture(scope="module", params=engines())
+def kept_store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    yield from opened(request.param, tmp_path_factory.mktemp("patches"), CLASSES)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_BODY, st.lists(_patches(), max_size=3))
+def test_a_patch_does_what_the_reference_does(kept_store: Store, body: dict[str, Any], patches: list[Patch]) -> None:
+    fans = kept_store.collection(Fan)
+    fans.delete(IN_CLUB, ["fan_1"])
+    expected = fan("fan_1", **body)
+    fans.insert(IN_CLUB, [expected])
+    for patch in patches:
+        expected, changed = _patched(expected, patch)
+        assert fans.patch(IN_CLUB, [patch]) == ({"fan_1"} if changed else set())
+        stored = fans.get(IN_CLUB, ["fan_1"])["fan_1"]
+        assert stored == expected
+        for path in ("joined_at", "name", "tracked", "engagement.last_open", "tags", "attributes.value"):
+            for value in ("a", "b", "c", True, None, _at(expected, path, "")):
+                if not isinstance(value, list):
+                    found = fans.count(IN_CLUB, Equals(path, value))
+                    assert found == int(_matches(expected, path, value)), (path, value)
+
+
+def _matches(document: dict[str, Any], path: str, value: Any) -> bool:
+    return matches(Equals(path, value), document)
+
+
+def test_the_same_patch_twice_changes_once(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan("fan_1")])
+    patch = Patch("fan_1", inc={"counts.opened": 1}, sequence=("counts.last", 7))
+    assert fans.patch(IN_CLUB, [patch, patch]) == {"fan_1"}
+    assert fans.patch(IN_CLUB, [patch]) == set()
+    stored = fans.get(IN_CLUB, ["fan_1"])["fan_1"]
+    assert (stored["counts"], stored["version"]) == ({"last": 7, "opened": 1}, 1)
+
+
+def test_a_large_patch_is_one_patch(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan("fan_1")])
+    states = {f"counts.{at}": at for at in range(300)}
+    assert fans.patch(IN_CLUB, [Patch("fan_1", set=states)]) == {"fan_1"}
+    assert fans.get(IN_CLUB, ["fan_1"])["fan_1"]["counts"] == {str(at): at for at in range(300)}
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        Patch("fan_1", set={"name": "a"}, inc={"name": 1}),
+        Patch("fan_1", set={"counts": {}}, inc={"counts.a": 1}),
+        Patch("fan_1", inc={"counts.a": 1}, set={"counts": {}}),
+        Patch("fan_1", set={"version": 3}),
+        Patch("fan_1", set={"_id": "fan_2"}),
+        Patch("fan_1", set={"agency": OTHER_AGENCY}),
+        Patch("fan_1", set={"community": FESTIVAL}),
+        Patch("fan_1", set={"name": ["a"]}),
+        Patch("fan_1", set={"name.first": "a"}),
+        Patch("fan_1", push={"name": Push("a")}),
+        Patch("fan_1", set={'a"b': 1}),
+        Patch("fan_1", set={"": 1}),
+    ],
+)
+def test_a_patch_that_contradicts_itself_or_its_document_is_refused(fans: Collection, patch: Patch) -> None:
+    stored = fan("fan_1", name="mine")
+    fans.insert(IN_CLUB, [stored])
+    with pytest.raises(Invalid):
+        fans.patch(IN_CLUB, [patch])
+    assert fans.get(IN_CLUB, ["fan_1"])["fan_1"] == stored
+
+
+def test_writers_at_the_same_time_lose_nothing(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan("fan_1")])
+    inserted: list[str] = []
+
+    def write(name: int) -> None:
+        for at in range(40):
+            fans.patch(IN_CLUB, [Patch("fan_1", inc={"counts.all": 1})])
+            inserted.extend(fans.insert(IN_CLUB, [fan(f"fan_{name}_{at}"), fan(f"fan_shared_{at}")]))
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in range(6)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join()
+    assert fans.get(IN_CLUB, ["fan_1"])["fan_1"]["counts"]["all"] == 240
+    assert len(inserted) == len(set(inserted)) == 280
+    assert fans.count(IN_CLUB, EVERYTHING) == 281
+
+
+def test_a_call_that_fails_takes_no_other_with_it(fans: Collection) -> None:
+    fans.insert(IN_CLUB, [fan("fan_0", external_id="x"), fan("fan_1")])
+    done: list[str] = []
+    refused: list[Exception] = []
+
+    def write(at: int) -> None:
+        try:
+            if at % 2:
+                fans.patch(IN_CLUB, [Patch("fan_1", inc={"counts.wrong": 1}), Patch("fan_1", set={"external_id": "x"})])
+            else:
+                done.extend(fans.insert(IN_CLUB, [fan(f"fan_new_{at}")]))
+        except Conflict as error:
+            refused.append(error)
+
+    writers = [threading.Thread(target=write, args=(at,)) for at in range(40)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join()
+    assert (len(done), len(refused)) == (20, 20)
+    assert fans.get(IN_CLUB, ["fan_1"])["fan_1"].get("counts") is None
