@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from fanfare.members.v1 import community_service_pb2 as pb
 from fanfare.members.v1.community_pb2 import Community
 from fanfare.members.v1.community_service_pb2_grpc import CommunityServiceStub
-
 from services.kit.clock import ManualClock
 from services.kit.errors import Conflict, FanfareError, Forbidden, Kind, RemoteError, Unauthenticated
 from services.kit.rpc.client import Peer
@@ -45,6 +45,15 @@ class Communities:
 
     def ListCommunities(self, _request: pb.ListCommunitiesRequest, _caller: Caller) -> pb.ListCommunitiesResponse:  # noqa: N802 # the contract's name
         return pb.ListCommunitiesResponse()
+
+
+def unasked(_request: object, _caller: Caller) -> None:
+    raise AssertionError("No test asks this.")
+
+
+for method in DESCRIPTOR.methods:  # the contract has more rpcs than these tests ask
+    if not hasattr(Communities, method.name):
+        setattr(Communities, method.name, staticmethod(unasked))
 
 
 @pytest.fixture
@@ -169,3 +178,8 @@ def test_a_rotated_key_signs_and_the_old_one_is_still_trusted(keys: Path, clock:
     new = Signer(keys, "gateway", clock).token("operator:ada", "agy_1", ADMIN)
     assert verifier.identity(new) == verifier.identity(old)
     assert new != old
+
+
+def test_a_service_that_leaves_an_rpc_unanswered_does_not_start(keys: Path, clock: ManualClock) -> None:
+    with pytest.raises(AttributeError):
+        RpcServer("127.0.0.1:0", [Service(DESCRIPTOR, object())], Verifier(keys, clock))
