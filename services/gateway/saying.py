@@ -1,0 +1,86 @@
+"""What an error says to a person, in French or in English.
+
+The room that raises an error writes its English message; here is the French, by the error's reason. ``{names}`` are the
+error's parameters.
+"""
+
+from __future__ import annotations
+
+from services.kit.errors import FanfareError, Kind
+
+LANGUAGES = ("en", "fr")
+
+FRENCH_BY_KIND: dict[Kind, str] = {
+    Kind.INVALID: "La demande contient une valeur qui ne convient pas : {english}",
+    Kind.UNAUTHENTICATED: "Connectez-vous d’abord.",
+    Kind.FORBIDDEN: "Vos droits ne le permettent pas : demandez-les à un propriétaire de l’agence.",
+    Kind.NOT_FOUND: "Cela n’existe pas, ou n’est pas à vous.",
+    Kind.CONFLICT: "L’état actuel ne le permet pas : {english}",
+    Kind.EXHAUSTED: "Une limite est atteinte : réessayez plus tard.",
+    Kind.UNAVAILABLE: "Un service ne répond pas : réessayez dans un instant.",
+}
+
+FRENCH: dict[str, str] = {
+    "already-launched": "La campagne est déjà lancée.",
+    "cursor-invalid": "Ce curseur n’est pas des nôtres : prenez-le sur une arête ou dans pageInfo.",
+    "email-invalid": "Ce n’est pas une adresse e-mail telle que ada@example.org.",
+    "email-taken": "Un opérateur a déjà cette adresse : prenez-en une autre.",
+    "invitation-invalid": "Cette invitation a déjà servi ou est trop ancienne : demandez-en une nouvelle.",
+    "key-invalid": "Cette clé d’API est inconnue ou a été révoquée.",
+    "last-owner": "Une agence garde au moins un propriétaire : nommez-en un autre d’abord.",
+    "no-such-operation": "Le document a plusieurs opérations, ou aucune de ce nom : nommez l’une d’elles.",
+    "not-allowed": "Il y faut le droit {grant} : demandez à un propriétaire de l’agence un rôle qui l’a.",
+    "not-an-amount": "Un montant est un nombre décimal tel que 12.50.",
+    "operators-only": "Seul un opérateur connecté peut le faire, pas une clé d’API.",
+    "page-size-invalid": "Une page contient de 1 à {most} éléments.",
+    "password-too-weak": "Un mot de passe a de 10 à 256 caractères.",
+    "persisted-query-not-found": "Cette requête n’est pas (ou plus) connue par son empreinte : envoyez-la avec.",
+    "query-too-large": "Cette requête demande trop ; demandez des pages plus petites, ou moins à la fois.",
+    "request-id-reused": "Ce requestId a servi à une autre demande : prenez-en un nouveau.",
+    "request-under-way": "Cette demande est en cours : redemandez dans un instant.",
+    "session-over": "La session est terminée : reconnectez-vous.",
+    "sign-in-busy": "Trop de personnes se connectent : réessayez dans un instant.",
+    "sign-in-first": "Connectez-vous d’abord, ou envoyez une clé d’API.",
+    "token-invalid": "Ce lien est incomplet ou n’est pas des nôtres : rouvrez-le depuis le message.",
+    "too-many-attempts": "Trop de tentatives de connexion : attendez un quart d’heure, puis réessayez.",
+    "unknown-role": "Un rôle est owner, manager, approver ou analyst.",
+    "unknown-scope": "Nommez au moins un droit, parmi ceux que la documentation liste.",
+    "version-conflict": "Quelqu’un d’autre vient de le modifier : relisez-le, puis réessayez.",
+    "wrong-credentials": "L’adresse e-mail ou le mot de passe est faux.",
+    "wrong-password": "Le mot de passe actuel est un autre.",
+}
+
+
+class _Params(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"
+
+
+def said(error: FanfareError, locale: str) -> str:
+    """The message of an expected error in the language asked for."""
+    if not locale.startswith("fr"):
+        return error.message
+    text = FRENCH.get(error.reason) or FRENCH_BY_KIND[error.kind]
+    return text.format_map(_Params(error.params, english=error.message))
+
+
+def language_of(accepted: str) -> str:
+    """``fr`` or ``en``: the first of ours in an Accept-Language header (RFC 9110 §12.5.4), English otherwise."""
+    best, weight = "en", 0.0
+    for part in accepted.split(","):
+        tag, _, parameters = part.strip().partition(";")
+        language = tag.strip().lower().partition("-")[0]
+        quality = _quality(parameters)
+        if language in LANGUAGES and quality > weight:
+            best, weight = language, quality
+    return best
+
+
+def _quality(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    if name.strip() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

@@ -1,0 +1,31 @@
+"""The Flask application: the graph, its explorer, and the public pages."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, redirect
+
+from services.gateway.asking import Desk
+from services.gateway.engine.answering import Graph
+from services.gateway.public.pages import PublicDesk, public_pages
+from services.gateway.web.graph import graph_pages
+
+
+def make_app(graph: Graph, desk: Desk, public: PublicDesk) -> Flask:
+    """The application over its parts; opens nothing itself."""
+    app = Flask(__name__, static_folder=None)
+    app.register_blueprint(graph_pages(graph, desk))
+    app.register_blueprint(public_pages(public))
+
+    @app.get("/")
+    def home() -> Response:
+        return redirect("/graphql")  # type: ignore[return-value] # werkzeug's response, which Flask takes as well
+
+    @app.get("/healthz")
+    def health() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
+    @app.get("/robots.txt")
+    def robots() -> Response:
+        return Response("User-agent: *\nDisallow: /\n", mimetype="text/plain")
+
+    return app
