@@ -12,15 +12,15 @@ HEADINGS = (
     "First name",
     "Last name",
     "City",
-    "Favourite music",
-    "Points",
-    "VIP",
-    "First visit",
+    "Favourite stage",
+    "Editions",
+    "Camps on site",
+    "Last purchase",
     "Tags",
 )
 CITIES = ("Bruxelles", "Liège", "Gent", "Namur", "Antwerpen", "Mons", "Huy", "Charleroi", "Leuven", "Brugge")
 TAGS = ("vinyl", "beta", "press", "volunteer", "camping", "family", "loyal", "local")
-_MUSIC = ("jazz", "folk", "electro", "rock", "classical")
+_STAGES = ("river", "wood", "tent", "harbour", "tower")
 _GIVEN = (
     "Maëlle",
     "Pieter",
@@ -52,9 +52,9 @@ def write_list(path: Path, rows: int, seed: int = 1) -> Path:
                     chance.choice(_GIVEN),
                     chance.choice(_FAMILY),
                     chance.choice(CITIES),
-                    chance.choice(_MUSIC),
-                    chance.randrange(1_000),
-                    chance.choice(("true", "false")),
+                    chance.choice(_STAGES),
+                    chance.randrange(1, 20),
+                    chance.choice(("yes", "no")),
                     f"20{chance.randrange(15, 26)}-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}",
                     ",".join(chance.sample(TAGS, 2)),
                 )

@@ -44,14 +44,22 @@ class Received:
 class Sink:
     """A running sink; use as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, samples: int = 3) -> None:
         self.port, self._control = free_port(), free_port()
         program = build(folder)
         self.name = "go" if program else "python"
         command = [str(program)] if program else [sys.executable, "-m", "bench.sink"]
         self._folder = folder
         self._process = subprocess.Popen(
-            [*command, "-smtp", f"127.0.0.1:{self.port}", "-http", f"127.0.0.1:{self._control}", "-samples", "3"],
+            [
+                *command,
+                "-smtp",
+                f"127.0.0.1:{self.port}",
+                "-http",
+                f"127.0.0.1:{self._control}",
+                "-samples",
+                str(samples),
+            ],
             stdout=subprocess.DEVNULL,
         )
 
@@ -76,9 +84,13 @@ class Sink:
 
     def sample(self) -> bytes:
         """One whole message as it came (dots still stuffed)."""
+        return self.samples()[0]
+
+    def samples(self) -> list[bytes]:
+        """The first messages, as many as were asked for."""
         path = self._folder / "samples"
         self._ask("samples", path)
-        return path.read_bytes().partition(b"\r\n=====SINK-SEP=====\r\n")[0]
+        return path.read_bytes().split(b"\r\n=====SINK-SEP=====\r\n")[:-1]
 
     def received(self, expected: set[str]) -> Received:
         """The record held against the recipients expected."""
@@ -135,7 +147,8 @@ def build(folder: Path) -> Path | None:
 class _Record(Conduct):
     """Keeps one row for each recipient of each message."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
         self.rows: list[tuple[str, str, int, int]] = []
         self.samples: list[bytes] = []
         self.messages = 0
@@ -146,7 +159,7 @@ class _Record(Conduct):
         now = time.time_ns()
         self.rows += [(recipient, message_id, len(envelope.content), now) for recipient in envelope.recipients]
         self.messages += 1
-        if len(self.samples) < 3:
+        if len(self.samples) < self._keep:
             self.samples.append(envelope.content)
         return OK
 
@@ -170,7 +183,7 @@ def _serve() -> None:
     options.add_argument("-http", default="127.0.0.1:2526")
     options.add_argument("-samples", type=int, default=3)
     chosen = options.parse_args()
-    record = _Record()
+    record = _Record(chosen.samples)
 
     class Control(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -37,6 +37,11 @@ class Doors:
         )
         self._client.headers["Authorization"] = f"Bearer {answer['token']}"
 
+    @property
+    def authorization(self) -> str:
+        """The header of whoever signed in."""
+        return str(self._client.headers.get("Authorization", ""))
+
     def ask(self, document: str, **variables: Any) -> Answer:
         """The data of a query. Raises Refused."""
         reply = self._client.post("/graphql", json={"query": document, "variables": variables})

@@ -7,7 +7,9 @@ story. Delays are those of real mailboxes (hours, a few days) with an hour told 
 from __future__ import annotations
 
 import asyncio
+import html
 import random
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +26,10 @@ _BROWSERS = (
 )
 # Scanners rarely say who they are.
 _SCANNERS = (*_BROWSERS, "Mozilla/5.0 (compatible; Barracuda Link Protection/1.0)")
+
+
+_INPUT = re.compile(r"<input\b[^>]*>", re.IGNORECASE)
+_GIVEN = re.compile(r'\b(name|value|type)="([^"]*)"', re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +163,8 @@ class Readers:
         page = next((link for link in message.visible_links if "/u/" in urlsplit(link).path), "")
         if page:
             browser = _as(self._browser(message))
-            (await self._client.get(page, headers=browser)).raise_for_status()
-            answer = await self._client.post(page, data={"scope": "purpose"}, headers=browser)
-            if answer.status_code >= 400:
-                answer.raise_for_status()
+            shown = (await self._client.get(page, headers=browser)).raise_for_status()
+            (await self._client.post(page, data=_as_filled_in(shown.text), headers=browser)).raise_for_status()
 
     def _browser(self, message: Caught) -> str:
         return _BROWSERS[len(message.recipient) % len(_BROWSERS)]
@@ -174,6 +178,16 @@ _DEEDS: dict[str, Callable[[Readers, Caught, Deed], Awaitable[None]]] = {
     "unsubscribe": Readers._unsubscribe,
     "unsubscribe_on_the_page": Readers._unsubscribe_on_the_page,
 }
+
+
+def _as_filled_in(page: str) -> dict[str, list[str]]:
+    """The form of a page as it stands: whoever is content with it presses the button."""
+    filled: dict[str, list[str]] = {}
+    for tag in _INPUT.findall(page):
+        given = {name.lower(): html.unescape(value) for name, value in _GIVEN.findall(tag)}
+        if "name" in given and (given.get("type") == "hidden" or " checked" in tag):
+            filled.setdefault(given["name"], []).append(given.get("value", ""))
+    return filled
 
 
 def _as(agent: str) -> dict[str, str]:

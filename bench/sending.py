@@ -1,0 +1,70 @@
+"""Sending: a campaign to everybody through a fast local sink, against a blast of one ready-made message."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from bench.figure import Figure, tell
+from bench.floors.blast import CONNECTIONS, blast
+from bench.floors.signing import signer
+from bench.lists import address
+from bench.processes import cpu_seconds
+from bench.sink import Sink
+from bench.stage import stage
+
+_PATIENCE_SECONDS = 900.0
+
+
+def bench_send(n: int) -> Figure:
+    """``DKIM=1`` signs every message, here and in the floor."""
+    dkim = _private_key() if os.environ.get("DKIM") == "1" else ""
+    with stage("send") as on, Sink(on.folder) as sink:
+        tell(f"importing {n} members; the sink is in {sink.name}")
+        on.bring(n)
+        campaign = on.campaign(on.account(sink, dkim))
+        cpu, began = cpu_seconds(on.house.pid), time.time_ns()
+        tell("launching")
+        on.launch(campaign)
+        complete = sink.wait_for(n, _PATIENCE_SECONDS)
+        cpu = cpu_seconds(on.house.pid) - cpu
+        figures = on.wait_until_finished(campaign, 60)
+        received = sink.received({address(number) for number in range(n)})
+        wall = (received.last_ns - began) / 1e9
+        tell(f"{received.messages} messages in {wall:.1f} s; all came: {complete}")
+        message = sink.sample()
+        on.house.stop()
+        sink.reset()
+        tell(f"floor: {n} times one message of {len(message)} octets")
+        floor = blast(sink.port, n, message, address, signer(dkim) if dkim else None)
+        return Figure(
+            "send-dkim" if dkim else "send",
+            n,
+            received.messages / wall,
+            "messages/s",
+            floor,
+            "Wall clock from launchCampaign to the last message in the sink's record, the sink on the same machine. "
+            f"Floor: one Python process, {CONNECTIONS} connections, one ready-made message of the same size"
+            f"{', signed anew each time' if dkim else ''}.",
+            more={
+                "sink": sink.name,
+                "lost": received.lost,
+                "doubled": received.doubled,
+                "octets": received.mean_octets,
+                "between_first_and_last": received.messages * 1e9 / max(1, received.last_ns - received.first_ns),
+                "cpu_seconds": cpu,
+                "accepted": figures["accepted"],
+                "unknown": figures["unknown"],
+                "refused": figures["refused"],
+            },
+        )
+
+
+def _private_key() -> str:
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
