@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fanfare.campaigns.v1 import campaign_events_pb2
 from fanfare.channels.v1 import delivery_events_pb2
 from fanfare.gateway.v1 import public_events_pb2
 from services.kit.consume import Handler
 from services.kit.log.port import Event
 from services.kit.scope import Scope, stored_scope
 from services.members.use_cases import recording
+from services.members.use_cases.erasing import acknowledge_erasure
 from services.members.use_cases.room import Room
 
-TOPICS = ("gateway", "channels")
+TOPICS = ("gateway", "channels", "campaigns")
 
 
 def handlers(room: Room) -> Mapping[str, Handler]:
@@ -75,11 +77,18 @@ def handlers(room: Room) -> Mapping[str, Handler]:
                 at=event.at,
             )
 
+    def erasure_acknowledged(events: list[Event]) -> None:
+        for event in events:
+            said = campaign_events_pb2.ErasureAcknowledged.FromString(event.data)  # the same fields in every room's
+            acknowledge_erasure(room, _scope(event), said.erasure, event.source)
+
     return {
         "fanfare.gateway.v1.LinksFollowed": links_followed,
         "fanfare.gateway.v1.UnsubscribeRequested": unsubscribe_requested,
         "fanfare.channels.v1.BatchSettled": batch_settled,
         "fanfare.channels.v1.ContactPointBounced": contact_point_bounced,
+        "fanfare.campaigns.v1.ErasureAcknowledged": erasure_acknowledged,
+        "fanfare.channels.v1.ErasureAcknowledged": erasure_acknowledged,
     }
 
 

@@ -65,13 +65,13 @@ class CommunityApi:
     def GetCommunities(
         self, request: communities.GetCommunitiesRequest, caller: Caller
     ) -> communities.GetCommunitiesResponse:
-        found = founding.get_communities(self._room, caller.scope, _bounded(request.ids))
+        found = founding.get_communities(self._room, caller.scope, bounded(request.ids))
         return communities.GetCommunitiesResponse(communities=map(said_community, found))
 
     def ListCommunities(
         self, request: communities.ListCommunitiesRequest, caller: Caller
     ) -> communities.ListCommunitiesResponse:
-        page = founding.list_communities(self._room, caller.scope, *_page(request.page))
+        page = founding.list_communities(self._room, caller.scope, *page_of(request.page))
         return communities.ListCommunitiesResponse(
             communities=map(said_community, page.documents), next=page.next or ""
         )
@@ -130,11 +130,11 @@ class MemberApi:
         return members.RegisterMemberResponse(member=self._said(made, caller.scope))
 
     def GetMembers(self, request: members.GetMembersRequest, caller: Caller) -> members.GetMembersResponse:
-        found = reading.get_members(self._room, caller.scope, _bounded(request.ids))
+        found = reading.get_members(self._room, caller.scope, bounded(request.ids))
         return members.GetMembersResponse(members=self._all_said(found, caller.scope))
 
     def ListMembers(self, request: members.ListMembersRequest, caller: Caller) -> members.ListMembersResponse:
-        size, after = _page(request.page)
+        size, after = page_of(request.page)
         page = reading.list_members(
             self._room,
             caller.scope,
@@ -148,7 +148,7 @@ class MemberApi:
         return members.ListMembersResponse(members=self._all_said(page.documents, caller.scope), next=page.next or "")
 
     def ListTimeline(self, request: members.ListTimelineRequest, caller: Caller) -> members.ListTimelineResponse:
-        size, after = _page(request.page)
+        size, after = page_of(request.page)
         page = reading.list_timeline(self._room, caller.scope, request.member, size, after or "")
         return members.ListTimelineResponse(interactions=map(said_interaction, page.interactions), next=page.next or "")
 
@@ -257,7 +257,7 @@ class MemberApi:
             self._room,
             caller.scope,
             request.community,
-            _bounded(request.members, 1_000),
+            bounded(request.members, 1_000),
             channel=request.channel,
             purpose=request.purpose,
             fields=request.fields,
@@ -267,7 +267,7 @@ class MemberApi:
     def RecordInteractions(
         self, request: members.RecordInteractionsRequest, caller: Caller
     ) -> members.RecordInteractionsResponse:
-        reports = [_report(one) for one in _bounded(request.interactions, 500)]
+        reports = [_report(one) for one in bounded(request.interactions, 500)]
         results = recording.record_interactions(self._room, caller.scope, request.community, reports)
         return members.RecordInteractionsResponse(
             results=[
@@ -355,11 +355,11 @@ class SegmentApi:
         return segments.SaveSegmentResponse(segment=said_segment(saved))
 
     def GetSegments(self, request: segments.GetSegmentsRequest, caller: Caller) -> segments.GetSegmentsResponse:
-        found = segmenting.get_segments(self._room, caller.scope, _bounded(request.ids))
+        found = segmenting.get_segments(self._room, caller.scope, bounded(request.ids))
         return segments.GetSegmentsResponse(segments=map(said_segment, found))
 
     def ListSegments(self, request: segments.ListSegmentsRequest, caller: Caller) -> segments.ListSegmentsResponse:
-        page = segmenting.list_segments(self._room, caller.scope, request.community, *_page(request.page))
+        page = segmenting.list_segments(self._room, caller.scope, request.community, *page_of(request.page))
         return segments.ListSegmentsResponse(segments=map(said_segment, page.documents), next=page.next or "")
 
     def DeleteSegment(self, request: segments.DeleteSegmentRequest, caller: Caller) -> segments.DeleteSegmentResponse:
@@ -416,14 +416,14 @@ def _report(said: members.InteractionReport) -> recording.Report:
     )
 
 
-def _page(page: page_pb2.PageRequest) -> tuple[int, str | None]:
+def page_of(page: page_pb2.PageRequest) -> tuple[int, str | None]:
     """How many, and behind which cursor. Raises Invalid."""
     if not 0 <= page.size <= PAGE_LIMIT:
         raise Invalid(f"A page has at most {PAGE_LIMIT} entries.", field="page.size")
     return page.size or 50, page.after or None
 
 
-def _bounded(several: Sequence[T], most: int = PAGE_LIMIT) -> Sequence[T]:
+def bounded(several: Sequence[T], most: int = PAGE_LIMIT) -> Sequence[T]:
     if len(several) > most:
         raise Invalid(f"Ask for at most {most} at a time.")
     return several

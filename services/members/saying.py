@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from fanfare.members.v1 import community_pb2, identity_service_pb2, member_pb2, privacy_service_pb2, segment_service_pb2
+from fanfare.members.v1 import community_pb2, member_pb2, privacy_service_pb2, segment_service_pb2
 from services.members.domain.community import LANGUAGES, Community
 from services.members.domain.packs import Pack
 from services.members.domain.permission import OBJECTION, WITHOUT_CHANNEL, Grade, Record, Verdict, verdict
@@ -200,19 +200,6 @@ def said_segment(record: Record) -> segment_service_pb2.Segment:
         rule=record["rule"],
         created_at=record["created_at"],
         created_by=record["created_by"],
-    )
-
-
-def said_merge(record: Record, lines: Iterable[identity_service_pb2.MergeLine]) -> identity_service_pb2.Merge:
-    return identity_service_pb2.Merge(
-        id=record["_id"],
-        community=record["community"],
-        survivor=record["survivor"],
-        absorbed=record["absorbed"],
-        at=record["at"],
-        by=record["by"],
-        undone_at=record["undone_at"],
-        lines=lines,
     )
 
 

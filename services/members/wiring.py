@@ -13,8 +13,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from fanfare.members.v1 import (
     community_service_pb2,
+    identity_service_pb2,
     import_service_pb2,
     member_service_pb2,
+    privacy_service_pb2,
     segment_service_pb2,
 )
 from services.kit.clock import Clock, SystemClock
@@ -36,10 +38,13 @@ from services.members.domain.packs import read_packs
 from services.members.events_in import TOPICS, handlers
 from services.members.events_out import EVENTS_OUT
 from services.members.grpc_api import CommunityApi, MemberApi, SegmentApi
+from services.members.grpc_identity import IdentityApi
 from services.members.grpc_imports import ImportApi
+from services.members.grpc_privacy import PrivacyApi
 from services.members.settings import MembersSettings
 from services.members.storage import documents as kept
 from services.members.storage import imports as kept_imports
+from services.members.sweeper import Sweeper
 from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.room import Room
 from services.members.use_cases.running_imports import ImportWorker
@@ -131,12 +136,14 @@ def wire(settings: MembersSettings) -> Parts:
             Service(_service(member_service_pb2, "MemberService"), MemberApi(room)),
             Service(_service(import_service_pb2, "ImportService"), ImportApi(imports)),
             Service(_service(segment_service_pb2, "SegmentService"), SegmentApi(room)),
+            Service(_service(identity_service_pb2, "IdentityService"), IdentityApi(room)),
+            Service(_service(privacy_service_pb2, "PrivacyService"), PrivacyApi(room)),
         ],
         Verifier(settings.keys_folder, clock),
         answered=answered,
         threads=settings.rpc_threads,
     )
-    workers = (relay, consumer, answered, ImportWorker(imports))
+    workers = (relay, consumer, answered, ImportWorker(imports), Sweeper(room, leases, settings.sweep_hour))
 
     def close() -> None:
         log.close()

@@ -107,6 +107,7 @@ class EngagementDocument(EmbeddedDocument):
     last_signed_up_at = IntField()
     last_attended_at = IntField()
     last_answered_at = IntField()
+    merges = IntField()  # when a merge was last added or taken out, UTC ms
 
 
 class MemberDocument(AggregateDocument):
@@ -253,27 +254,29 @@ class MergeDocument(FanfareDocument):
 
     survivor = StringField()
     absorbed = StringField()
-    before = DictField()
+    before = DictField()  # the absorbed member as it was; empty once either is erased
     taken = ListField(DictField())
-    explained = ListField(DictField())
+    lines = ListField(ListField(StringField()))
     at = IntField()
     by = StringField()
     undone_at = IntField()
+    unfinished = IntField()  # since when a step is missing; null: none is
 
-    meta = {"collection": "merges", "indexes": ["survivor", "absorbed"]}
+    meta = {"collection": "merges", "indexes": ["survivor", "absorbed"], "everywhere": ["unfinished"]}
 
 
 class ErasureDocument(AggregateDocument):
     SCHEMA_VERSION = 1
 
     member = StringField()
+    remembered = BooleanField()
     requested_at = IntField()
     requested_by = StringField()
-    steps = DictField()
     acknowledged = ListField(StringField())
     completed_at = IntField()
+    unfinished = IntField()  # since when this room's own part is missing; null: it is done
 
-    meta = {"collection": "erasures", "indexes": ["member", "completed_at"]}
+    meta = {"collection": "erasures", "indexes": ["member"], "everywhere": ["unfinished"]}
 
 
 class DismissalDocument(FanfareDocument):

@@ -44,6 +44,7 @@ class Room:
     clock: Clock
     ids: Ids
     nudge: Callable[[], None] = lambda: None
+    forgetters: list[Callable[[Scope, Sequence[str]], None]] = field(default_factory=list)  # on erasure, of these ids
     _compiled: dict[str, tuple[int, Community]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
