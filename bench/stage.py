@@ -145,18 +145,15 @@ class Stage:
         return str(self.doors.ask("{ agency { id } }")["agency"]["id"])
 
     def interact(self, members: int) -> None:
-        """Let the members receive a campaign and every third of them open it, so that their timelines hold something."""
-        with Sink(self.folder, samples=members) as sink:
+        """Let the members receive a campaign, and up to thirty thousand open it: then their timelines hold something."""
+        with Sink(self.folder, samples=min(members, 30_000)) as sink:
             campaign = self.campaign(self.account(sink))
             self.launch(campaign)
             sink.wait_for(members, 900)
             self.wait_until_finished(campaign, 120)
             time.sleep(2.5)
             pixels = [
-                urlsplit(image).path
-                for number, source in enumerate(sink.samples())
-                if number % 3 == 0
-                for image in Caught(1, 0, "", "", source).images
+                urlsplit(image).path for source in sink.samples() for image in Caught(1, 0, "", "", source).images
             ]
         tell(f"{len(pixels)} members open it")
         where = ("127.0.0.1", int(self.house.http.rpartition(":")[2]))

@@ -52,9 +52,9 @@ def bench_tracking(n: int) -> Figure:
             load.per_second,
             "redirects/s",
             floor.per_second,
-            f"Wall clock over HTTP with {_CLIENTS} clients on kept connections, each with one request in flight, on the "
-            "same machine; every visit is gathered, marked and told to the log meanwhile. Floor: a bare Flask redirect "
-            "on the same server with as many threads.",
+            f"Wall clock over HTTP with {_CLIENTS} clients on kept connections, each with one request in flight, on "
+            "the same machine; every visit is gathered, marked and told to the log meanwhile. Floor: a bare Flask "
+            "redirect on the same server with as many threads.",
             more={
                 "p50_ms": load.p(0.50),
                 "p99_ms": load.p(0.99),
