@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +17,7 @@ from services.gateway.access.people import People
 from services.gateway.access.viewer import Viewer
 from services.gateway.contract import Rooms, request_class, rpc
 from services.kit.clock import Clock
-from services.kit.errors import Unauthenticated
+from services.kit.errors import NotFound, Unauthenticated
 from services.kit.rpc.client import Metadata
 from services.kit.rpc.trust import Signer
 
@@ -133,6 +134,23 @@ def by_rpc(name: str, argument: str = "ids") -> Batch:
             for one in missing:
                 alone = list(getattr(asking.call(name, asks(**{argument: [one]})), answered))
                 found |= {one: alone[0]} if alone else {}
+        return found
+
+    return batch
+
+
+def one_by_one(name: str) -> Batch:
+    """A batch by an rpc that answers one thing at a time: for what is looked at one at a time."""
+    method = rpc(name)
+    asks = request_class(method)
+    (argument,) = (each.name for each in method.input_type.fields)
+    (answered,) = (each.name for each in method.output_type.fields)
+
+    def batch(asking: Asking, ids: Sequence[str]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for an_id in ids:
+            with suppress(NotFound):
+                found[an_id] = getattr(asking.call(name, asks(**{argument: an_id})), answered)
         return found
 
     return batch

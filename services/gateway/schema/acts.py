@@ -19,7 +19,7 @@ from services.gateway.contract import request_class, rpc
 from services.gateway.engine.short import Read
 from services.gateway.saying import said
 from services.gateway.schema.comments import comments
-from services.gateway.schema.mirror import fill, input_fields, is_mask, leaf_type, make_input, type_for
+from services.gateway.schema.mirror import attribute, fill, input_fields, is_mask, leaf_type, make_input, type_for
 from services.gateway.schema.relations import camel
 from services.kit.errors import FanfareError
 
@@ -99,7 +99,10 @@ def act(
 
     description = comments().get(f"{method.containing_service.full_name}.{method.name}") or ""
     inputs = input_fields(method.input_type, hide=hide, flatten=parts, required=required)
-    gives = {each: graphene.Field(_shown(answers[each]), resolver=_value(answers[each])) for each in answers}
+    gives = {
+        attribute(each): graphene.Field(_shown(answers[each]), name=camel(each), resolver=_value(answers[each]))
+        for each in answers
+    }
     return mutation(do, inputs, gives, description, name=name or method.name)
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import graphene
 
-from fanfare.members.v1 import member_pb2
+from fanfare.members.v1 import member_pb2, member_service_pb2
 from services.gateway.asking import BATCHES, Asking, by_rpc
 from services.gateway.engine.short import Read
 from services.gateway.schema.acts import act
 from services.gateway.schema.mirror import Mirror
 from services.gateway.schema.node import KINDS, Node
-from services.gateway.schema.relations import by_id, listing, many, named, one
+from services.gateway.schema.relations import answer_to, by_id, listing, many, named, one
 
 LATEST = 10
 
@@ -34,12 +34,21 @@ class Member(Mirror):
         description="The last things that the member did or received, newest first; `timeline` has them all.",
         resolver=Read(lambda member, first: member.recent[: max(0, first)]),
     )
+    permission = answer_to("MemberService.ExplainPermission", parent="member")
+    history = answer_to("MemberService.GetHistory", part="changes", parent="member")
     timeline = listing(
         "MemberService.ListTimeline",
         "Interaction",
         "Everything that the member did or received, newest first.",
         parent="member",
     )
+
+
+class PermissionExplained(Mirror):
+    """The ledger of a member, and what it makes of permission."""
+
+    class Meta:
+        message = member_service_pb2.ExplainPermissionResponse
 
 
 class Interaction(Mirror):
@@ -72,6 +81,14 @@ QUERIES = {
 
 MUTATIONS = {
     "registerMember": act("MemberService.RegisterMember", required=("community",)),
+    "changeMember": act("MemberService.ChangeMember", required=("member",)),
+    "addContactPoint": act("MemberService.AddContactPoint", required=("member", "channel", "address")),
+    "removeContactPoint": act("MemberService.RemoveContactPoint", required=("member", "contact_point")),
+    "markContactPoint": act("MemberService.MarkContactPoint", required=("member", "contact_point", "state")),
+    "relateMember": act("MemberService.RelateMember", required=("member", "relation")),
+    "endRelation": act("MemberService.EndRelation", required=("member", "kind")),
+    "nameGuardian": act("MemberService.NameGuardian", required=("member", "guardian")),
+    "dismissGuardian": act("MemberService.DismissGuardian", required=("member", "guardian")),
     "recordConsent": act(
         "MemberService.RecordConsent", required=("member", "purposes"), before=_as_told_by_the_operator
     ),

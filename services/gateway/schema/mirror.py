@@ -7,6 +7,7 @@ and rules as scalars, closed words as enums. A class names what it hides, flatte
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import Any
@@ -18,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.type.money_pb2 import Money as MoneyMessage  # type: ignore[import-untyped] # ships no types
 from graphene.types.inputobjecttype import InputObjectTypeOptions
 from graphene.types.objecttype import ObjectTypeOptions
+from graphene.utils.str_converters import to_camel_case
 
 from services.gateway.amounts import nanos_of
 from services.gateway.engine.short import Read
@@ -99,14 +101,25 @@ def _output_fields(
         if field.name in flatten:
             fields |= _output_fields(field.message_type, hide, frozenset(), (*path, field.name))
         else:
-            fields[field.name] = _output_field(field, path)
+            fields[attribute(field.name)] = _output_field(field, path)
     return fields
 
 
 def _output_field(field: Field, path: tuple[str, ...]) -> graphene.Field:
     shown, never_null = _output_type(field)
     said = None if isinstance(shown, type(graphene.Enum)) else comments().get(field.full_name)
-    return graphene.Field(shown, required=never_null, description=said, resolver=Read(_reader(field, path)))
+    return graphene.Field(
+        shown,
+        name=to_camel_case(field.name),
+        required=never_null,
+        description=said,
+        resolver=Read(_reader(field, path)),
+    )
+
+
+def attribute(name: str) -> str:
+    """A field's name as a Python attribute: `import` becomes `import_`."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _output_type(field: Field) -> tuple[Any, bool]:
@@ -135,7 +148,7 @@ def leaf_type(field: Field) -> Any:
     if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
         if enum is not None:
             return enum
-        if field.name in JSON_TEXTS:
+        if _in(field, JSON_TEXTS):
             return Json
         return graphene.ID if is_id(field) else graphene.String
     if field.cpp_type in _INTEGERS:
@@ -149,7 +162,11 @@ def leaf_type(field: Field) -> Any:
 
 def is_id(field: Field) -> bool:
     """Whether a text is the id of something: such arguments are what the audit log keeps of a mutation."""
-    return field.name in IDS or (field.is_repeated and field.name.removesuffix("s") in IDS)
+    return _in(field, IDS) or (field.is_repeated and field.name.removesuffix("s") in IDS)
+
+
+def _in(field: Field, names: frozenset[str]) -> bool:
+    return field.name in names or f"{field.containing_type.name}.{field.name}" in names
 
 
 def is_mask(field: Field) -> bool:

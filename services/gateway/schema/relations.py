@@ -282,7 +282,7 @@ def answer_to(
 
 def _shown(answer: Any, part: str, kind: Any) -> tuple[Any, bool]:
     if not part:
-        return kind or type_for(answer), False
+        return kind or (lambda: type_for(answer)), False
     field = answer.fields_by_name[part]
     return kind or (lambda: type_for(field.message_type)), field.is_repeated
 

@@ -68,30 +68,41 @@ ENUMS: dict[str, Any] = {
     "Member.state": MemberState,
     "Member.presence": PresenceKind,
     "RegisterMemberRequest.presence": PresenceKind,
+    "ChangeMemberRequest.presence": PresenceKind,
+    "ImportMapping.presence": PresenceKind,
+    "StarterPack.master_kind": MasterKind,
     "Permit.evidence": EvidenceGrade,
     "Campaign.state": CampaignState,
     "ListCampaignsRequest.states": CampaignState,
     "Message.format": ContentFormat,
 }
 
+# Fields that are instants, JSON, or ids: by name, or by message and name.
 INSTANTS = frozenset({"at", "since", "now", "deadline", "send_until"})
-JSON_TEXTS = frozenset({"rule"})
+JSON_TEXTS = frozenset({"rule", "AccessMemberResponse.content"})
 IDS = frozenset(
     {
         "id",
+        "absorbed",
         "account",
         "agency",
         "campaign",
         "community",
         "contact_point",
         "entry",
+        "file",
+        "guardian",
         "import",
         "into",
+        "merge",
         "member",
         "merged_into",
         "objective",
         "run",
         "segment",
+        "survivor",
         "template",
+        "DismissDuplicateRequest.first",
+        "DismissDuplicateRequest.second",
     }
 )
