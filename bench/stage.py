@@ -145,7 +145,7 @@ class Stage:
         return str(self.doors.ask("{ agency { id } }")["agency"]["id"])
 
     def interact(self, members: int) -> None:
-        """Let the members receive a campaign, and up to thirty thousand open it: then their timelines hold something."""
+        """Let the members receive a campaign, and up to thirty thousand open it: then timelines hold something."""
         with Sink(self.folder, samples=min(members, 30_000)) as sink:
             campaign = self.campaign(self.account(sink))
             self.launch(campaign)

@@ -32,7 +32,7 @@ from demo.plan import COMMUNITIES
 from demo.readers import Readers
 from demo.receiving import receive
 from demo.story import Founded, Till, Watch, aim, bring, found, paint, send, settled, write
-from demo.words import LANGUAGES, Words, reason_words, terminal_language, words
+from demo.words import LANGUAGES, Words, terminal_language, words
 from services.kit.clock import SystemClock
 
 _OWN_DATA = Path("var-demo")
@@ -216,7 +216,7 @@ def _show(
     """The picture in the terminal, and as pages and drawings in the folder."""
     for spoken in LANGUAGES:
         pictures = [
-            paint(doors, campaign, founded.plan.aim.unit, words(spoken))
+            paint(doors, campaign, founded.plan.aim.unit, spoken)
             for campaign, founded in zip(campaigns, communities, strict=True)
         ]
         query = f'{queries.PICTURE}\n\n{{"campaign": "{campaigns[0]}"}}'
@@ -226,7 +226,7 @@ def _show(
         (folder / _page_name(spoken)).write_text(page, encoding="utf-8")
         if spoken == language:
             for number, picture in enumerate(pictures, 1):
-                _print_picture(console, picture, spoken, say)
+                _print_picture(console, picture, say)
                 (folder / f"funnel-{number}.svg").write_text(funnel_svg(picture, spoken), encoding="utf-8")
     report = (folder / _page_name(language)).as_uri()
     console.print(f"\n{say['report']}: [link={report}]{report}[/link]")
@@ -234,7 +234,7 @@ def _show(
     console.print(query, style="dim", highlight=False, markup=False)
 
 
-def _print_picture(console: Console, picture: CampaignPicture, language: str, say: Words) -> None:
+def _print_picture(console: Console, picture: CampaignPicture, say: Words) -> None:
     table = Table(title=f"{picture.community} – {picture.name}", show_header=False, box=None, title_justify="left")
     for step in picture.steps:
         bar = "█" * round(picture.width(step.people) / 12) + "░" * round(picture.width(step.machines) / 12)
@@ -242,8 +242,8 @@ def _print_picture(console: Console, picture: CampaignPicture, language: str, sa
         table.add_row(say[step.key], f"[red]{bar}[/red] [bold]{step.people}[/bold][dim]{machines}[/dim]")
     console.print()
     console.print(table)
-    for reason, count in sorted(picture.skipped.items(), key=lambda each: -each[1]):
-        console.print(f"  {say['skipped']}: {count}, {reason_words(reason, language)}", style="dim", highlight=False)
+    for reason, count in picture.skipped:
+        console.print(f"  {say['skipped']}: {count}. {reason}", style="dim", highlight=False)
     objective = picture.objective
     if objective is not None:
         console.print(

@@ -42,9 +42,10 @@ class Doors:
         """The header of whoever signed in."""
         return str(self._client.headers.get("Authorization", ""))
 
-    def ask(self, document: str, **variables: Any) -> Answer:
-        """The data of a query. Raises Refused."""
-        reply = self._client.post("/graphql", json={"query": document, "variables": variables})
+    def ask(self, document: str, language: str = "", /, **variables: Any) -> Answer:
+        """The data of a query, what people read in it in a language. Raises Refused."""
+        spoken = {"Accept-Language": language} if language else {}
+        reply = self._client.post("/graphql", json={"query": document, "variables": variables}, headers=spoken)
         answer = reply.json()
         if answer.get("errors"):
             first = answer["errors"][0]

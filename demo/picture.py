@@ -6,12 +6,12 @@ SVG without script. In every bar, machines stand apart from people: a hatched ta
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from demo.words import reason_words, words
+from demo.words import words
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -60,7 +60,7 @@ class CampaignPicture:
     name: str
     community: str
     steps: Sequence[Step]
-    skipped: Mapping[str, int] = field(default_factory=dict)
+    skipped: Sequence[tuple[str, int]] = ()  # why not, in words, and how many
     addresses: int = 0
     notes: Sequence[str] = ()
     objective: ObjectivePicture | None = None
@@ -99,6 +99,5 @@ def _page(template: str, language: str, **values: object) -> str:
         say=words(language),
         number=number,
         percent=percent,
-        reason=lambda reason: reason_words(reason, language),
         **values,
     )

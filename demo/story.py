@@ -16,7 +16,7 @@ from demo.catcher import Caught, Mailbox
 from demo.doors import Answer, Doors, Refused, wait_until
 from demo.picture import CampaignPicture, ObjectivePicture, Step
 from demo.plan import LETTERS, LISTS, CommunityPlan, ListPlan
-from demo.words import Words
+from demo.words import words
 
 Watch = Callable[[int, int], None]
 """Told how much is done, and of how much."""
@@ -166,9 +166,9 @@ class Till:
         self.sold += self._doors.tell(self._key, [event])
 
 
-def paint(doors: Doors, campaign: str, unit: str, say: Words) -> CampaignPicture:
-    """The campaign as its figures stand now."""
-    answer = doors.ask(queries.PICTURE, campaign=campaign)["campaign"]
+def paint(doors: Doors, campaign: str, unit: str, language: str) -> CampaignPicture:
+    """The campaign as its figures stand now, told in a language."""
+    answer = doors.ask(queries.PICTURE, language, campaign=campaign)["campaign"]
     figures = answer["figures"]
     steps = [
         Step("planned", figures["planned"]),
@@ -179,13 +179,14 @@ def paint(doors: Doors, campaign: str, unit: str, say: Words) -> CampaignPicture
         Step("unsubscribed", figures["unsubscribed"]),
     ]
     steps[2:2] = [Step(state, figures[state]) for state in ("refused", "unknown") if figures[state]]
+    skipped = [(one["message"] or one["reason"], one["count"]) for one in figures["skippedByReason"]]
     return CampaignPicture(
         name=answer["name"],
         community=answer["community"]["name"],
         steps=steps,
-        skipped={one["reason"]: one["count"] for one in figures["skippedByReason"]},
+        skipped=sorted(skipped, key=lambda each: -each[1]),
         addresses=figures["addresses"],
-        notes=(say["untracked"],),
+        notes=(words(language)["untracked"],),
         objective=_objective(answer["objective"], unit),
     )
 

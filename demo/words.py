@@ -99,31 +99,9 @@ _WORDS: dict[str, Words] = {
 }
 LANGUAGES = tuple(_WORDS)
 
-_REASONS: dict[str, tuple[str, str]] = {
-    "objection": ("they objected", "ils s’y sont opposés"),
-    "no-basis": ("no basis to write", "aucune base pour écrire"),
-    "evidence-too-weak": ("the evidence is too weak", "la preuve est trop faible"),
-    "guardian-must-consent": ("a guardian must consent", "un tuteur doit consentir"),
-    "no-contact-point": ("no address on this channel", "pas d’adresse sur ce canal"),
-    "no-guardian": ("a minor without a known guardian", "mineur sans tuteur connu"),
-    "suppressed": ("the address is suppressed", "l’adresse est bloquée"),
-    "quiet-hours": ("quiet hours", "heures calmes"),
-    "cap": ("written to often enough", "déjà assez sollicités"),
-    "expired": ("too late", "trop tard"),
-    "merged": ("merged into another member", "fusionnés avec un autre membre"),
-    "erased": ("erased", "effacés"),
-    "restricted": ("restricted", "traitement limité"),
-}
-
 
 def words(language: str) -> Words:
     return _WORDS[language]
-
-
-def reason_words(reason: str, language: str) -> str:
-    """A verdict's reason as a person says it; one that has no words here is shown as it is."""
-    english, french = _REASONS.get(reason, (reason.replace("-", " "),) * 2)
-    return french if language == "fr" else english
 
 
 def terminal_language(environment: Mapping[str, str] = os.environ) -> str:

@@ -36,7 +36,7 @@ def test_a_picture_tells_people_from_programs_in_both_languages() -> None:
         "L’affiche & <le reste>",
         "Festival",
         [Step("planned", 2_000), Step("opened", 800, 120), Step("clicked", 210, 130)],
-        {"no-basis": 40, "a-new-reason": 2},
+        [("They <objected>.", 40)],
         1_900,
         objective=ObjectivePicture("Préventes", "EUR", 0, 15_000, 4_200, 250, "2027-01-22", "…"),
     )
@@ -46,5 +46,4 @@ def test_a_picture_tells_people_from_programs_in_both_languages() -> None:
         assert len(machines) == 2
         page = report_html([picture], language, {"mail": "http://127.0.0.1:1/"}, "{ agency { id } }", "other.html")
         assert "<le reste>" not in page
-        assert "a new reason" in page
-    assert "aucune base pour écrire" in report_html([picture], "fr", {}, "", "")
+        assert "They &lt;objected&gt;." in page
