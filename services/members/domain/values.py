@@ -23,8 +23,8 @@ _PLAIN_EMAIL = re.compile(
 )
 _RESERVED_TLDS = ("arpa", "invalid", "local", "localhost", "onion", "test")
 _PHONE_NOISE = re.compile(r"\(0\)|[\s./()\-\u00a0\u202f]")
-# Numbers whose form alone proves them: mobile numbers of Belgium and numbers of France. Others ask the library.
-_KNOWN_PHONE = re.compile(r"\+(?:324[5-9]\d{7}|33[1-79]\d{8})")
+# Numbers whose form alone proves them: mobile numbers of Belgium and France. Others ask the library.
+_KNOWN_PHONE = re.compile(r"\+(?:324[5-9]\d{7}|33(?:6(?:[0-24-8]\d|3[0-8]|9[589])|7[3-9]\d)\d{6})", re.ASCII)
 _CALLING_CODE = {"BE": "+32", "FR": "+33"}
 _WORD = re.compile(r"[\w@.+\-']+")
 _LOCALE = re.compile(r"[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|\d{3}))?")
@@ -65,7 +65,7 @@ def phone_number(text: str, country: str = "BE") -> str:
     if _KNOWN_PHONE.fullmatch(bare):
         return bare
     try:
-        number = phonenumbers.parse(bare, country)
+        number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):

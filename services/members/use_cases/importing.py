@@ -142,6 +142,7 @@ def start_import(imports: Imports, scope: Scope, community_id: str, order: Impor
         mapping=mapping,
         dry_run=dry_run,
         now=room.clock.now(),
+        chunk_rows=imports.chunk_rows,
     )
     imports.imports.insert(scope, [record])
     imports.wanted.set()

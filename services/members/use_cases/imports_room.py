@@ -11,7 +11,7 @@ from services.kit.errors import NotFound
 from services.kit.files import Files
 from services.kit.scope import Scope
 from services.kit.store.port import Collection
-from services.members.domain.importing.job import Import
+from services.members.domain.importing.job import CHUNK_ROWS, Import
 from services.members.use_cases.room import Room, persistently
 
 
@@ -25,6 +25,7 @@ class Imports:
     mappings: Collection
     leases: Collection
     files: Files
+    chunk_rows: int = CHUNK_ROWS
     wanted: threading.Event = field(default_factory=threading.Event)
 
     def change(self, scope: Scope, import_id: str, act: Callable[[Import], None]) -> Import:

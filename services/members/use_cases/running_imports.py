@@ -234,8 +234,7 @@ class _Run:
 
     def _plan(self, community: Community, meeting: Meeting) -> Plan:
         planner = Planner(community, self._mapping, self._interpreter, self._origin, meeting.known, meeting.links)
-        for draft in meeting.drafts:
-            planner.add(draft)
+        planner.add_all(meeting.drafts)
         return planner.plan
 
     def _carry_out(self, chunk: Record, rows: Sequence[reading.Row], community: Community) -> Plan:

@@ -63,7 +63,7 @@ def new_import(
     mapping: ListMapping,
     dry_run: bool,
     now: int,
-    chunk_rows: int = CHUNK_ROWS,
+    chunk_rows: int,
 ) -> Record:
     """The record of an import that waits for a worker."""
     return {

@@ -164,6 +164,26 @@ class Planner:
         self._reasons: dict[str, Record] = {}
         self._age_of_consent = community.law.age_of_consent
 
+    def add_all(self, drafts: Sequence[Draft]) -> None:
+        """Plan the rows of the chunk, in their order."""
+        self._supersede(drafts)
+        for draft in drafts:
+            self.add(draft)
+
+    def _supersede(self, drafts: Sequence[Draft]) -> None:
+        """What a later row of the same person replaces, the earlier one tells as ended."""
+        rows: dict[int, list[Draft]] = {}
+        by_row = {draft.row: draft for draft in drafts} if self._links else {}
+        for draft in drafts if self._links else ():
+            first = self._links.get(draft.row, NO_LINK).same_as
+            if first not in by_row:
+                continue
+            earlier = rows.setdefault(first, [by_row[first]])
+            ended = {other for word in draft.relations for other in SUPERSEDES.get(word, ())}
+            for one in earlier if ended else ():
+                one.relations = tuple(f"{word}:ended" if word in ended else word for word in one.relations)
+            earlier.append(draft)
+
     def add(self, draft: Draft) -> None:
         """Plan one row."""
         link = self._links.get(draft.row, NO_LINK)
