@@ -41,11 +41,7 @@ def email_address(text: str) -> str:
     text = text.strip()
     if len(text) <= 254 and _PLAIN_EMAIL.fullmatch(text):
         local, _, domain = text.rpartition("@")
-        if (
-            len(local) <= 64
-            and domain.rpartition(".")[2].lower() not in _RESERVED_TLDS
-            and "xn--" not in domain.lower()
-        ):
+        if len(local) <= 64 and domain.rpartition(".")[2].lower() not in _RESERVED_TLDS and "--" not in domain:
             return text.lower()
     try:
         return validate_email(text, check_deliverability=False).normalized.lower()
