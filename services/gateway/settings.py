@@ -17,6 +17,10 @@ class GatewaySettings(Settings):
     )
     http_threads: int = Field(default=32, ge=2, le=512, description="How many requests are answered at once, 2 to 512.")
 
+    upload_megabytes: int = Field(
+        default=512, ge=1, le=10_240, description="How large an uploaded list may be, in megabytes, 1 to 10240."
+    )
+
     @property
     def own_url(self) -> str:
         """Where the gateway is reached: the public address, or that which it listens on."""

@@ -128,7 +128,7 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
         clock,
     )
     graph = Graph(schema.core())
-    app = make_app(graph, desk, public)
+    app = make_app(graph, desk, public, settings.upload_megabytes * 1024 * 1024)
     server = HttpServer(app.wsgi_app, settings.http, threads=settings.http_threads)
 
     def close() -> None:
