@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -43,7 +42,7 @@ class Relay(Conduct):
         self.kept: list[tuple[str, str]] = []
         self.replied: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
-        self.last_at = time.monotonic()
+        self.last: bytes | None = None  # the message that came last
         self._chance = random.Random(seed)
         self._asked_to_wait: set[str] = set()
         self._loop = asyncio.new_event_loop()
@@ -78,6 +77,7 @@ class Relay(Conduct):
         self.kept.clear()
         self.replied.clear()
         self.faults.clear()
+        self.last = None
         self._asked_to_wait.clear()
 
     def on_connect(self, connection: int) -> Answer:  # noqa: ARG002 # the port's signature
@@ -105,7 +105,7 @@ class Relay(Conduct):
         head = envelope.content.partition(b"\r\n\r\n")[0].split(b"\r\n")
         message_id = next((line[11:].strip() for line in head if line[:11].lower() == b"message-id:"), b"").decode()
         self.kept += [(recipient.lower(), message_id) for recipient in envelope.recipients]
-        self.last_at = time.monotonic()
+        self.last = envelope.content
         if self._happens("drop-after-keeping", self.mood.drop_after_keeping):
             return HANG_UP
         if self._happens("stall", self.mood.stall):

@@ -1,0 +1,84 @@
+"""``python -m tests.faults [kills] [seed]``: kill until so many deaths struck a job in flight, over all services and
+both jobs. Each prints its seed and its moment; the last line is a summary in JSON."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from demo.doors import Doors
+from tests.faults.killing import VICTIMS, Kills, NothingInFlight, kill_during_campaign, kill_during_import, members_of
+from tests.faults.relay import Relay
+from tests.faults.services import Services
+
+_ROWS = 30_000
+_RECIPIENTS = 3_000
+_STRIKES = 10
+_HANDFUL = 50
+_CONNECTIONS = 16
+_SETTINGS = {"LEASE_SECONDS": "3", "HANDFUL": str(_HANDFUL)}
+
+
+def main(wanted: int = 200, seed: int = 0) -> int:
+    seed = seed or time.time_ns() % 1_000_000
+    chance = random.Random(seed)
+    kills = Kills(seed, say=lambda line: print(line, flush=True))
+    doubled = unknown = recipients = rows = deaths = campaigns = imports = 0
+    with tempfile.TemporaryDirectory(prefix="fanfare-faults-") as kept, Relay() as relay:
+        folder = Path(kept)
+        with Services(folder / "data", _SETTINGS) as services:
+            doors = Doors(services.address)
+            doors.sign_in(services.operator())
+            audience = members_of(services, doors, folder, _RECIPIENTS)
+            while kills.total < wanted:
+                kill_during_import(services, doors, folder, _ROWS, _STRIKES, kills, chance)
+                imports, rows = imports + 1, rows + _ROWS
+                policy = ("LIST", "AGAIN")[campaigns % 2]
+                account, senders = kill_during_campaign(
+                    services, doors, audience, relay, policy, _STRIKES, kills, chance
+                )
+                campaigns, deaths, recipients = campaigns + 1, deaths + senders, recipients + len(account.states)
+                doubled, unknown = doubled + account.doubled, unknown + account.counted()["unknown"]
+                if policy == "AGAIN":
+                    assert account.missing == 0, f"{account.missing} missing under the policy again"
+                    most = _HANDFUL * _CONNECTIONS * senders
+                    assert account.doubled <= most, f"{account.doubled} doubled by {senders} deaths of senders"
+                print(
+                    f"{policy.lower()}: {dict(account.counted())}, {account.doubled} doubled by {senders} deaths of "
+                    f"senders",
+                    flush=True,
+                )
+    silent = [
+        f"{job}/{victim}"
+        for job in ("import", "campaign")
+        for victim in VICTIMS
+        if not kills.in_flight[f"{job}/{victim}"]
+    ]
+    if silent:
+        raise NothingInFlight(f"Nothing was in flight when these were killed: {', '.join(silent)}.")
+    print(
+        json.dumps(
+            {
+                "seed": seed,
+                "kills": sum(kills.count.values()),
+                "in_flight": dict(kills.in_flight),
+                "imports": imports,
+                "rows": rows,
+                "campaigns": campaigns,
+                "recipients": recipients,
+                "sender_deaths": deaths,
+                "lost": 0,
+                "doubled_under_again": doubled,
+                "unknown_listed": unknown,
+            }
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*(int(argument) for argument in sys.argv[1:3])))
