@@ -95,7 +95,7 @@ def records(draw: st.DrawFn) -> Record:
     }
 
 
-def _asks(record: Record) -> list[tuple[str, str]]:
+def _asks() -> list[tuple[str, str]]:
     return [(purpose, channel) for purpose in PURPOSES for channel in ("email", "phone")]
 
 
@@ -105,7 +105,7 @@ def _covers(entry: Entry, purpose: str, channel: str) -> bool:
 
 @given(records())
 def test_promise_05_an_objection_stands_until_a_later_proven_act_of_the_same_person(record: Record) -> None:
-    for purpose, channel in _asks(record):
+    for purpose, channel in _asks():
         refused = [e for e in record["ledger"] if e["act"] == OBJECTION and _covers(e, purpose, channel)]
         if not refused:
             continue
@@ -128,9 +128,9 @@ def test_promise_05_an_objection_stands_until_a_later_proven_act_of_the_same_per
 
 @given(records(), st.randoms())
 def test_promise_05_the_order_of_the_ledger_does_not_matter(record: Record, random: Any) -> None:
-    before = [verdict(record, *ask, NOW, LAW, GIVES) for ask in _asks(record)]
+    before = [verdict(record, *ask, NOW, LAW, GIVES) for ask in _asks()]
     random.shuffle(record["ledger"])
-    assert [verdict(record, *ask, NOW, LAW, GIVES)[:2] for ask in _asks(record)] == [one[:2] for one in before]
+    assert [verdict(record, *ask, NOW, LAW, GIVES)[:2] for ask in _asks()] == [one[:2] for one in before]
 
 
 @given(records(), objections())
@@ -143,14 +143,14 @@ def test_an_objection_more_never_allows_more(record: Record, refusal: Entry) -> 
 @given(records())
 def test_the_tokens_say_what_the_verdicts_say(record: Record) -> None:
     tokens = set(permission_tokens(record, NOW, LAW, GIVES))
-    for purpose, channel in _asks(record):
+    for purpose, channel in _asks():
         if purpose != "image":
             assert (f"{purpose}:{channel}" in tokens) == verdict(record, purpose, channel, NOW, LAW, GIVES).allowed
 
 
 @given(records())
 def test_promise_05_whatever_is_allowed_names_a_basis_with_enough_evidence(record: Record) -> None:
-    for purpose, channel in _asks(record):
+    for purpose, channel in _asks():
         found = verdict(record, purpose, channel, NOW, LAW, GIVES)
         if found.allowed:
             assert found.grade >= LAW.rules[purpose].bases[found.reason]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
-from rapidfuzz.fuzz import token_sort_ratio
+from rapidfuzz.fuzz import ratio, token_sort_ratio
 
 from services.members.domain.permission import Record
 
@@ -89,7 +89,7 @@ def compare(first: Sketch, second: Sketch) -> Pair | None:
     reasons = []
     if first.name and first.name == second.name:
         reasons.append(SAME_NAME)
-    elif token_sort_ratio(first.name, second.name) >= _SIMILAR:
+    elif _resemble(first.name, second.name):
         reasons.append(SIMILAR_NAME)
     if first.birth_date and first.birth_date == second.birth_date:
         reasons.append(SAME_BIRTH_DATE)
@@ -101,6 +101,12 @@ def compare(first: Sketch, second: Sketch) -> Pair | None:
         reasons.append(SAME_MAILBOX_NAME)
     likeness = min(100, sum(_POINTS[reason] for reason in reasons))
     return Pair(first.id, second.id, likeness, tuple(reasons)) if likeness >= _LIKELY else None
+
+
+def _resemble(first: str, second: str) -> bool:
+    """Alike in whatever order, or when the words are drawn together: De Smet, Desmet."""
+    together = ratio(first.replace(" ", ""), second.replace(" ", ""))
+    return bool(max(token_sort_ratio(first, second), together) >= _SIMILAR)
 
 
 def _keys(one: Sketch) -> Iterator[str]:
