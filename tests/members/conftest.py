@@ -56,7 +56,9 @@ def register(room: Room, scope: Scope, club: Document) -> Callable[..., Document
     def make(name: str, *, agreed: tuple[str, ...] = (), relations: tuple[str, ...] = (), **said: Any) -> Document:
         community: Community = room.community(scope, club["_id"])
         given, _, family = name.partition(" ")
-        contacts = [(channel, said.pop(channel)) for channel in ("email", "phone") if channel in said]
+        contacts: list[tuple[str, str]] = [
+            (channel, said.pop(channel)) for channel in ("email", "phone") if channel in said
+        ]
         ledger = []
         if agreed:
             ledger = [

@@ -134,7 +134,7 @@ def test_every_change_of_a_member_is_kept_with_its_date_and_cause(room: Room, sc
     assert changed["search"] == ["lovelace", "ada"]
 
 
-def test_an_undeclared_relation_registers_nobody(room: Room, scope: Scope, club: Document, register: Register) -> None:
+def test_an_undeclared_relation_registers_nobody(room: Room, scope: Scope, register: Register) -> None:
     with pytest.raises(NotInCatalogue):
         register("Ada", email="ada@mail.example", relations=("king",))
     assert room.members.count(scope) == 0

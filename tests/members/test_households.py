@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,6 @@ from services.members.use_cases.registering import owners_of
 from services.members.use_cases.room import Room
 
 Register = Callable[..., Document]
-EVERYBODY = ""
 
 
 def _groups(
@@ -35,7 +35,7 @@ def _groups(
     scope: Scope,
     club: Document,
     *,
-    rule: str = EVERYBODY,
+    rule: str = "",
     after: str = "",
     page: int = 0,
     ceiling: str = "",
@@ -102,8 +102,8 @@ def test_a_child_is_reached_at_its_guardians_address_and_only_its_guardian_conse
     room: Room, scope: Scope, club: Document, family: Family, clock: ManualClock
 ) -> None:
     mother, lou, max_ = family
-    asked = dict(channel="email", purpose=NEWS, fields=["given_name"])
-    (found,) = resolve_recipients(room, scope, club["_id"], [lou["_id"]], **asked)  # type: ignore[arg-type] # plain texts
+    asked: dict[str, Any] = {"channel": "email", "purpose": NEWS, "fields": ["given_name"]}
+    (found,) = resolve_recipients(room, scope, club["_id"], [lou["_id"]], **asked)
     assert (found.address, found.permitted, found.permission_reason) == (
         "anne@mail.example",
         False,
@@ -112,10 +112,10 @@ def test_a_child_is_reached_at_its_guardians_address_and_only_its_guardian_conse
     assert set(found.shared_with) == {mother["_id"], max_["_id"]}
     evidence = Evidence("Oui pour Lou.", "form", clock.now(), f"guardian:{mother['_id']}")
     record_consent(room, scope, lou["_id"], purposes=[NEWS], channels=["email"], basis="", evidence=evidence)
-    found, other = resolve_recipients(room, scope, club["_id"], [lou["_id"], max_["_id"]], **asked)  # type: ignore[arg-type] # as above
+    found, other = resolve_recipients(room, scope, club["_id"], [lou["_id"], max_["_id"]], **asked)
     assert (found.permitted, other.permitted) == (True, False)
     dismiss_guardian(room, scope, lou["_id"], mother["_id"])
-    (found,) = resolve_recipients(room, scope, club["_id"], [lou["_id"]], **asked)  # type: ignore[arg-type] # as above
+    (found,) = resolve_recipients(room, scope, club["_id"], [lou["_id"]], **asked)
     assert not found.permitted, "whoever no longer answers for the child no longer consents for it"
 
 

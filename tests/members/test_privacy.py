@@ -61,13 +61,13 @@ def test_erasure_empties_everything_and_completes_when_every_room_has_answered(
     double = register("Ada L", email="lovelace@mail.example")
     merge_members(room, scope, ada["_id"], double["_id"])
     change_member(room, scope, ada["_id"], Changes(given_name="Augusta Ada"))
-    record_interactions(room, scope, club["_id"], [Report("b1", "purchased", clock.now(), member=ada["_id"])])
+    record_interactions(room, scope, club["_id"], [Report("order-b1", "purchased", clock.now(), member=ada["_id"])])
     assert all(word in _everything(room, scope) for word in WORDS)
 
     erasure = erase_member(room, scope, double["_id"])
     left = _everything(room, scope)
     assert [word for word in WORDS if word in left] == []
-    assert "b1" not in left
+    assert "order-b1" not in left
     assert (erasure["acknowledged"], erasure["completed_at"]) == (["members"], None)
     told = [entry["data"]["member"] for entry in erasure["outbox"] if entry["type"] == "MemberErased"]
     assert told == [ada["_id"], double["_id"]]
@@ -133,11 +133,11 @@ def test_access_tells_everything_that_is_known(
     room: Room, scope: Scope, club: Document, register: Register, clock: ManualClock
 ) -> None:
     ada = register("Ada", email="ada@mail.example", attributes={"health_remarks": "asthma"}, agreed=(NEWS,))
-    record_interactions(room, scope, club["_id"], [Report("b1", "purchased", clock.now(), member=ada["_id"])])
+    record_interactions(room, scope, club["_id"], [Report("order-b1", "purchased", clock.now(), member=ada["_id"])])
     told = json.loads(access_member(room, scope, ada["_id"]))
     assert told["record"]["sensitive"] == [{"key": "health_remarks", "value": "asthma"}]
     assert told["record"]["ledger"][0]["wording"] == "I agree to receive the news."
-    assert [entry["event"] for entry in told["timeline"]] == ["b1"]
+    assert [entry["event"] for entry in told["timeline"]] == ["order-b1"]
     assert {"purpose": "news", "channel": "email", "allowed": True, "reason": "consent"} in told["permission"]
 
 
@@ -171,7 +171,7 @@ def test_points_of_last_year_fall_away(
     room: Room, scope: Scope, club: Document, register: Register, clock: ManualClock
 ) -> None:
     ada = register("Ada", email="ada@mail.example", relations=("adherent",))
-    record_interactions(room, scope, club["_id"], [Report("b1", "purchased", clock.now(), member=ada["_id"])])
+    record_interactions(room, scope, club["_id"], [Report("order-b1", "purchased", clock.now(), member=ada["_id"])])
     clock.advance(200 * DAY)
     record_interactions(room, scope, club["_id"], [Report("b2", "attended", clock.now(), member=ada["_id"])])
     clock.advance(200 * DAY)

@@ -155,7 +155,7 @@ def test_members_are_listed_in_order_and_page_by_page(room: Room, scope: Scope, 
     assert [m["given_name"] for m in list_members(room, scope, club["_id"], search="DEE@mail").documents] == ["Dee"]
 
 
-def test_nothing_crosses_communities(room: Room, scope: Scope, club: Document, register: Register) -> None:
+def test_nothing_crosses_communities(room: Room, scope: Scope, register: Register) -> None:
     register("Ada", email="ada@mail.example")
     other = create_community(room, scope, Founding("Festival", pack="festival", country="FR"))
     assert list_members(room, scope, other["_id"]).documents == []

@@ -52,6 +52,7 @@ GUARDIAN_MUST_CONSENT = "guardian-must-consent"
 ASK_ANEW = "ask-anew"
 NOT_IMPERSONAL = "address-not-impersonal"
 
+_TELLING = (NO_BASIS, TOO_WEAK, NOT_IMPERSONAL, ASK_ANEW, GUARDIAN_MUST_CONSENT)  # of several reasons, the last
 THE_MEMBER = "member"
 _GUARDIAN = "guardian:"
 DOUBLE_OPT_IN = "double_opt_in"
@@ -280,7 +281,7 @@ def verdict(record: Record, purpose: str, channel: str, now: int, law: Law, give
         if not reason and entry["basis"] == PROFESSIONAL_ADDRESS and rule.impersonal_only and not _impersonal(record):
             reason = NOT_IMPERSONAL
         if reason:
-            refusal = reason
+            refusal = max(refusal, reason, key=_TELLING.index)
         else:
             found = Verdict(True, entry["basis"], entry["grade"], entry["_id"], entry["at"] or entry["recorded_at"])
             if best is None or (found.grade, found.since, found.entry) > (best.grade, best.since, best.entry):
