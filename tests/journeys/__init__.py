@@ -1,0 +1,1 @@
+"""Journeys through the whole running platform, by its public doors alone."""
