@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from services.kit.errors import FanfareError, Unavailable
 from services.kit.settings import Settings, load
 from services.kit.sockets import make_private
-from services.supervisor import AddressTaken, AlreadyRuns, Program, Screen, Supervisor, check_free, only_one
+from services.supervisor import AddressTaken, AlreadyRuns, Plan, Program, Screen, check_free, only_one
 from services.supervisor_texts import Texts, texts_for
 
 # In the order of who asks whom: each finds those above it answering.
@@ -40,9 +39,9 @@ def run(
     texts = texts_for(os.environ)
     try:
         settings = load(Settings)
-        with only_one(settings.data):
+        with only_one(settings.data) as lock:
             check_free(settings.http)
-            status = _run(settings, texts)
+            _prepare(settings, texts, lock).become()
     except AlreadyRuns as error:
         _refuse(texts.already_runs.format(data=error.message, pid=error.params["pid"]))
     except AddressTaken as error:
@@ -51,41 +50,40 @@ def run(
         _refuse(texts.address_refused.format(reason=error.message) if error.field == "FANFARE_HTTP" else error.message)
     except FanfareError as error:
         _refuse(error.message)
-    else:
-        sys.exit(status)
 
 
-def _run(settings: Settings, texts: Texts) -> int:
+def _prepare(settings: Settings, texts: Texts, lock: int) -> Plan:
+    """The first steps; then what to run. Exits where they did not succeed."""
     make_private(settings.run_folder)
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    screen = Screen(sys.stdout, list(SERVICES), coloured=coloured, plain=settings.log_format == "json")
-    environment = {"FANFARE_DATA": str(settings.data), "PYTHONUNBUFFERED": "1"}
-    if coloured:
-        environment["FORCE_COLOR"] = "1"
+    plan = Plan(
+        programs=[Program(name, (sys.executable, "-m", f"services.{name}", mode)) for name, mode in SERVICES.items()],
+        run_folder=settings.run_folder,
+        locale=texts.locale,
+        greeting=_greeting(settings, texts),
+        coloured=sys.stdout.isatty() and not os.environ.get("NO_COLOR"),
+        plain=settings.log_format == "json",
+        lock=lock,
+    )
+    os.environ |= {"FANFARE_DATA": str(settings.data), "PYTHONUNBUFFERED": "1"}
+    if plan.coloured:
+        os.environ["FORCE_COLOR"] = "1"
+    screen = Screen(sys.stdout, list(SERVICES), coloured=plan.coloured, plain=plan.plain)
     screen.say(texts.first_steps.format(data=settings.data))
-    first = subprocess.run([sys.executable, "-m", "services.gateway", "init"], env={**os.environ, **environment})
-    if first.returncode != 0:
-        screen.say(texts.first_steps_failed)
-        return 1
-    programs = [Program(name, (sys.executable, "-m", f"services.{name}", mode)) for name, mode in SERVICES.items()]
-
-    async def supervise() -> int:
-        greeting = _greeting(settings, texts)
-        supervisor = Supervisor(
-            programs, settings.run_folder, screen, texts, environment=environment, greeting=lambda: greeting
-        )
-        return await supervisor.run()
-
-    return asyncio.run(supervise())
+    first_steps = (sys.executable, "-m", "services.gateway", "init", "--locale", texts.locale)
+    done = subprocess.run(first_steps, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for line in done.stdout.splitlines():
+        screen.line("gateway", line)
+    if done.returncode != 0:
+        _refuse(texts.first_steps_failed)
+    return plan
 
 
 def _greeting(settings: Settings, texts: Texts) -> str:
-    first = settings.data / "first-operator.json"
-    sign_in = texts.sign_in_first.format(path=first) if first.exists() else texts.sign_in
+    sign_in = texts.sign_in.format(path=settings.data / "first-operator.json")
     return texts.greeting.format(url=f"http://{settings.http}", data=settings.data, sign_in=sign_in)
 
 
-def _refuse(message: str) -> None:
+def _refuse(message: str) -> NoReturn:
     print(message, file=sys.stderr)
     sys.exit(1)
 

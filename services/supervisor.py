@@ -2,12 +2,16 @@
 
 A service that dies is started again, less and less eagerly while it keeps dying, and the others go on. When the
 supervisor ends, however it ends, its services end with it.
+
+It runs as ``python -m services.supervisor``, which ``python -m services run`` becomes once everything is prepared: a
+small process, without the libraries that settings need.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -15,21 +19,22 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from services.kit.errors import Conflict, Unavailable
-from services.kit.process import READY_FILE, SUPERVISOR, WRONG_SETTING
 from services.kit.sockets import make_private
-from services.supervisor_texts import Texts
+from services.kit.supervised import READY_FILE, SUPERVISOR, WRONG_SETTING
+from services.supervisor_texts import ENGLISH, FRENCH, Texts
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 _LONGEST_LINE = 1024 * 1024
 _COLOURS = (36, 35, 33, 32, 34, 31)
 _PR_SET_PDEATHSIG = 1
+_PLAN = "FANFARE_PLAN"
 
 
 class AlreadyRuns(Conflict):
@@ -46,6 +51,34 @@ class Program:
 
     name: str
     command: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, and what to say when all of it answers; ``lock`` is the descriptor that holds the data folder."""
+
+    programs: Sequence[Program]
+    run_folder: Path
+    locale: str
+    greeting: str
+    coloured: bool
+    plain: bool
+    lock: int
+
+    def become(self) -> NoReturn:
+        """Go on as the supervisor, in this very process."""
+        os.set_inheritable(self.lock, True)
+        sys.stdout.flush()
+        plan = json.dumps({**asdict(self), "run_folder": str(self.run_folder)})
+        command = (sys.executable, "-m", "services.supervisor")
+        os.execve(sys.executable, command, {**os.environ, _PLAN: plan})
+
+    @staticmethod
+    def from_environment() -> Plan:
+        said = json.loads(os.environ.pop(_PLAN))
+        programs = [Program(**each) for each in said.pop("programs")]
+        os.set_inheritable(said["lock"], False)
+        return Plan(programs=programs, run_folder=Path(said.pop("run_folder")), **said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +145,8 @@ class Supervisor:
         screen: Screen,
         texts: Texts,
         *,
-        environment: Mapping[str, str] | None = None,
         patience: Patience | None = None,
-        greeting: Callable[[], str] = lambda: "",
+        greeting: str = "",
     ) -> None:
         """Each program is told by FANFARE_READY_FILE which file to write once it answers; ``greeting`` is said when
         all have."""
@@ -122,7 +154,7 @@ class Supervisor:
         self._texts = texts
         self._patience = patience or Patience()
         self._greeting = greeting
-        self._environment = {**os.environ, **(environment or {}), SUPERVISOR: str(os.getpid())}
+        self._environment = {**os.environ, SUPERVISOR: str(os.getpid())}
         self._lives = [_Life(program, run_folder / f"{program.name}.ready") for program in programs]
         self._asked = asyncio.Event()
         self._insisted = asyncio.Event()
@@ -158,8 +190,7 @@ class Supervisor:
             if not answered or life.wrong_setting:
                 self._screen.say(self._texts.did_not_start.format(service=life.program.name))
                 return 1
-        if greeting := self._greeting():
-            self._screen.say(greeting)
+        self._screen.say(self._greeting)
         return 0
 
     async def _keep(self, life: _Life) -> None:
@@ -298,8 +329,8 @@ else:  # there, services notice by themselves that their supervisor is gone
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Hold the data folder. Raises AlreadyRuns while another supervisor does."""
+def only_one(folder: Path) -> Iterator[int]:
+    """Hold the data folder, by the descriptor given. Raises AlreadyRuns while another supervisor does."""
     make_private(folder)
     with (folder / "supervisor.lock").open("a+") as lock:
         try:
@@ -307,11 +338,10 @@ def only_one(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             lock.seek(0)
             raise AlreadyRuns(str(folder), field="FANFARE_DATA", pid=lock.read().strip() or "?") from None
-        os.set_inheritable(lock.fileno(), False)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
-        yield
+        yield lock.fileno()
 
 
 def check_free(address: str) -> None:
@@ -325,6 +355,22 @@ def check_free(address: str) -> None:
             probe.bind((host, int(port)))
             probe.listen(1)
         except OSError as error:
-            if error.errno == 98 or "in use" in str(error):
+            if error.errno == errno.EADDRINUSE:
                 raise AddressTaken(address, field="FANFARE_HTTP") from None
             raise Unavailable(f"{address}: {error.strerror}", field="FANFARE_HTTP") from None
+
+
+def main() -> int:
+    plan = Plan.from_environment()
+    names = [program.name for program in plan.programs]
+    screen = Screen(sys.stdout, names, coloured=plan.coloured, plain=plan.plain)
+    texts = FRENCH if plan.locale == FRENCH.locale else ENGLISH
+
+    async def supervise() -> int:
+        return await Supervisor(plan.programs, plan.run_folder, screen, texts, greeting=plan.greeting).run()
+
+    return asyncio.run(supervise())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 class Texts:
     """One language. The braces name what is filled in."""
 
+    locale: str
     first_steps: str
     first_steps_failed: str
     ready: str
@@ -24,11 +25,11 @@ class Texts:
     address_taken: str
     address_refused: str
     greeting: str
-    sign_in_first: str
     sign_in: str
 
 
 ENGLISH = Texts(
+    locale="en",
     first_steps="Preparing {data}",
     first_steps_failed="The first steps did not succeed (see above); nothing was started.",
     ready="{service} is ready (process {pid})",
@@ -50,11 +51,11 @@ Fanfare runs.
   {sign_in}
   Stop with Ctrl-C.
 """,
-    sign_in_first="Sign in with         the first credentials, in {path} (only you can read them)",
-    sign_in="Sign in with         your own credentials",
+    sign_in="Sign in with         the first credentials, in {path} (only you can read them), or your own",
 )
 
 FRENCH = Texts(
+    locale="fr",
     first_steps="Préparation de {data}",
     first_steps_failed="Les premières étapes n’ont pas abouti (voir ci-dessus) ; rien n’a été démarré.",
     ready="{service} est prêt (processus {pid})",
@@ -77,8 +78,7 @@ Fanfare tourne.
   {sign_in}
   Arrêter : Ctrl-C.
 """,
-    sign_in_first="Se connecter avec    les premiers identifiants, dans {path} (lisibles par vous seul)",
-    sign_in="Se connecter avec    vos propres identifiants",
+    sign_in="Se connecter avec    les premiers identifiants, dans {path} (lisibles par vous seul), ou les vôtres",
 )
 
 

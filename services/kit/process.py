@@ -21,14 +21,12 @@ import structlog
 from services.kit.errors import FanfareError, Invalid
 from services.kit.logs import start_logging
 from services.kit.settings import Settings, load
+from services.kit.supervised import READY_FILE, SUPERVISOR, WRONG_SETTING
 
-READY_FILE = "FANFARE_READY_FILE"  # the supervisor names the file that says "ready"
-SUPERVISOR = "FANFARE_SUPERVISOR"  # ... and its own process, without which its services do not go on
 MODES = ("serve", "work", "both")
 
 _BACKOFF = (0.2, 30.0)
 _HEALTHY_AFTER = 60.0
-WRONG_SETTING = 2
 
 logger = structlog.get_logger(__name__)
 

@@ -187,7 +187,7 @@ def test_an_event_that_fits_no_contract_holds_back_its_own_aggregate_only(
         log,
         [room.notes],
         room.leases,
-        {"NoteWritten": lambda **data: StringValue()},
+        {"NoteWritten": lambda value="", colour="": StringValue(value=value or colour)},
         clock,
     )
     clock.advance(2 * MINUTE)

@@ -39,7 +39,7 @@ def supervise(folder: Path, manners: dict[str, str]) -> int:
 
     async def run() -> int:
         patience = Patience(ready=15, stop=4)
-        supervisor = Supervisor(programs, folder / "run", screen, ENGLISH, patience=patience, greeting=lambda: "All up")
+        supervisor = Supervisor(programs, folder / "run", screen, ENGLISH, patience=patience, greeting="All up")
         return await supervisor.run()
 
     return asyncio.run(run())
@@ -205,20 +205,37 @@ def test_a_data_folder_has_one_supervisor_at_a_time(tmp_path: Path) -> None:
         assert (tmp_path.stat().st_mode & 0o077) == 0
 
 
+def test_a_second_start_on_the_same_data_is_refused_in_plain_words(tmp_path: Path) -> None:
+    with only_one(tmp_path):
+        refused = run_platform(FANFARE_DATA=str(tmp_path), FANFARE_HTTP="127.0.0.1:0", LANG="en_GB.UTF-8")
+    assert refused.returncode == 1
+    assert refused.stderr.strip() == ENGLISH.already_runs.format(data=tmp_path, pid=os.getpid())
+
+
 def test_a_taken_address_is_said_before_anything_starts(tmp_path: Path) -> None:
+    data = tmp_path / "data"
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(AddressTaken):
             check_free(address)
-        environment = {**os.environ, "FANFARE_HTTP": address, "FANFARE_DATA": str(tmp_path / "data"), "LANG": "fr_BE"}
-        for name in ("LC_ALL", "LC_MESSAGES"):
-            environment.pop(name, None)
-        run = subprocess.run(
-            [sys.executable, "-m", "services", "run"], env=environment, capture_output=True, text=True, timeout=PATIENCE
-        )
+        refused = run_platform(FANFARE_DATA=str(data), FANFARE_HTTP=address, LANG="fr_BE.UTF-8")
     check_free(address)
-    assert run.returncode == 1
-    assert run.stderr.strip() == FRENCH.address_taken.format(address=address)
+    assert refused.returncode == 1
+    assert refused.stderr.strip() == FRENCH.address_taken.format(address=address)
+    assert [path.name for path in data.iterdir()] == ["supervisor.lock"]
+
+
+def test_a_wrong_setting_is_said_before_anything_starts(tmp_path: Path) -> None:
+    refused = run_platform(FANFARE_DATA=str(tmp_path / "data"), FANFARE_HTTP="nowhere")
+    assert refused.returncode == 1
+    assert "FANFARE_HTTP" in refused.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def run_platform(**environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("LC_ALL", "LC_MESSAGES")}
+    command = [sys.executable, "-m", "services", "run"]
+    return subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_an_address_that_is_not_ours_is_refused() -> None:
