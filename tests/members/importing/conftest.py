@@ -54,10 +54,11 @@ def festival(imports: Imports, scope: Scope) -> Document:
 
 
 Run = Callable[..., Import]
+Upload = Callable[[Document, bytes], str]
 
 
 @pytest.fixture
-def upload(imports: Imports, scope: Scope) -> Callable[[Document, bytes], str]:
+def upload(imports: Imports, scope: Scope) -> Upload:
     def send(community: Document, content: bytes) -> str:
         pieces = (content[at : at + 65_536] for at in range(0, len(content), 65_536))
         return importing.upload_file(imports, scope, community["_id"], pieces)[0]
@@ -66,7 +67,7 @@ def upload(imports: Imports, scope: Scope) -> Callable[[Document, bytes], str]:
 
 
 @pytest.fixture
-def run(imports: Imports, scope: Scope, upload: Callable[[Document, bytes], str]) -> Run:
+def run(imports: Imports, scope: Scope, upload: Upload) -> Run:
     """``run(community, content, mapping, dry_run=…)``: upload, start, work to the end."""
 
     def go(
