@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -204,11 +205,11 @@ def test_nothing_is_missed_and_order_holds_while_readers_come_and_go(engine: Eng
         log.publish("members", [event(n, key=f"com_{n % 13}") for n in range(published, published + 60)])
         published += 60
         for reader in readers:
-            note(first_seen, read_and_commit(reader))
+            note(first_seen, numbers(read_and_commit(reader)))
 
     def all_read() -> bool:
         for reader in readers:
-            note(first_seen, read_and_commit(reader))
+            note(first_seen, numbers(read_and_commit(reader)))
         return sum(map(len, first_seen.values())) == published
 
     until(all_read)
@@ -216,8 +217,9 @@ def test_nothing_is_missed_and_order_holds_while_readers_come_and_go(engine: Eng
         assert seen == list(range(key, published, 13))
 
 
-def note(first_seen: dict[int, list[int]], received: list[Received]) -> None:
-    for number in numbers(received):
+def note(first_seen: dict[int, list[int]], read: list[int]) -> None:
+    """Keep each number where it was seen first, by key."""
+    for number in read:
         seen = first_seen.setdefault(number % 13, [])
         if number not in seen:
             seen.append(number)
@@ -284,6 +286,47 @@ def test_what_was_published_survives_the_publishers_kill(engine: Engine) -> None
     assert kept >= (acknowledged + 1) * 10
     assert kept % 10 == 0  # a batch is written as a whole
     assert numbers(read(log.reader(["members"], "campaigns"), kept)) == list(range(kept))
+
+
+def test_readers_killed_at_any_moment_miss_nothing_and_keep_the_order(engine: Engine, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    read_on = f"""
+        import os
+        from services.kit.log import PartitionLost
+        seen = os.open({str(seen)!r}, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        reader = log.reader(["members"], "campaigns")
+        print("reads", flush=True)
+        while True:
+            for received in reader.poll(limit=7, timeout_ms=50):
+                os.write(seen, b"%d\\n" % received.event.sequence)
+            try:
+                reader.commit()
+            except PartitionLost:
+                pass
+        """
+    moments = random.Random(20261123)
+    log = engine.open()
+    readers = [run_apart(engine, read_on) for _ in range(3)]
+    published = 0
+    try:
+        for _ in range(6):
+            victim = moments.choice(readers)
+            assert victim.stdout is not None
+            victim.stdout.readline()
+            for _ in range(moments.randint(1, 60)):
+                log.publish("members", [event(n, key=f"com_{n % 13}") for n in range(published, published + 10)])
+                published += 10
+            victim.kill()
+            victim.wait(PATIENCE)
+            readers[readers.index(victim)] = run_apart(engine, read_on)
+        until(lambda: log.lag(["members"], "campaigns") == 0)
+    finally:
+        for reader in readers:
+            reader.kill()
+            reader.wait(PATIENCE)
+    first_seen: dict[int, list[int]] = {}
+    note(first_seen, [int(line) for line in seen.read_text().split()])
+    assert first_seen == {key: list(range(key, published, 13)) for key in range(13)}
 
 
 def test_two_processes_publish_at_once_and_nothing_is_lost(engine: Engine) -> None:
