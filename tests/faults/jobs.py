@@ -193,7 +193,7 @@ class CampaignJob:
         self.policy = policy
         self._doors = doors
         self._relay = relay
-        self._community = community
+        self.community = community
         self.account = _account(doors, community, relay)
         relay.forget()
         wanted = {
@@ -232,16 +232,17 @@ class CampaignJob:
 
     def account_for(self) -> Account:
         account = Account(kept=self._relay.times_kept(), figures=self.look()["figures"])
-        members = list(emails(self._doors, self._community))
+        members = list(emails(self._doors, self.community))
         for start in range(0, len(members), _AT_ONCE):
             some = members[start : start + _AT_ONCE]
-            for (email, _), told in zip(some, self._explained([member for _, member in some]), strict=True):
+            for (email, _), told in zip(some, self.explained([member for _, member in some]), strict=True):
                 if told["state"] != "absent":
                     account.states[email] = told["state"]
                     account.reasons[email] = told["reason"] or ""
         return account
 
-    def _explained(self, members: Sequence[str]) -> list[Answer]:
+    def explained(self, members: Sequence[str]) -> list[Answer]:
+        """Why each of these members did, or did not, get it."""
         asked = " ".join(
             f'm{place}: whyDidTheyNotGetIt(campaign: "{self.id}", member: "{member}") {{ state reason }}'
             for place, member in enumerate(members)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ class Relay(Conduct):
         self.mood = mood or Mood()
         self.port = 0
         self.kept: list[tuple[str, str]] = []
+        self.kept_at: dict[str, float] = {}  # the monotonic clock, when it was kept last
         self.replied: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
         self.last: bytes | None = None  # the message that came last
@@ -75,6 +77,7 @@ class Relay(Conduct):
 
     def forget(self) -> None:
         self.kept.clear()
+        self.kept_at.clear()
         self.replied.clear()
         self.faults.clear()
         self.last = None
@@ -105,6 +108,7 @@ class Relay(Conduct):
         head = envelope.content.partition(b"\r\n\r\n")[0].split(b"\r\n")
         message_id = next((line[11:].strip() for line in head if line[:11].lower() == b"message-id:"), b"").decode()
         self.kept += [(recipient.lower(), message_id) for recipient in envelope.recipients]
+        self.kept_at |= {recipient.lower(): time.monotonic() for recipient in envelope.recipients}
         self.last = envelope.content
         if self._happens("drop-after-keeping", self.mood.drop_after_keeping):
             return HANG_UP

@@ -86,6 +86,9 @@ class Services:
     def alive(self, name: str) -> bool:
         return self._running[name].poll() is None
 
+    def pid_of(self, name: str) -> int:
+        return self._running[name].pid
+
     def another(self, name: str, mode: str) -> subprocess.Popen[bytes]:
         """One more process of a service, beside the first."""
         process = self._spawn(name, mode, self.data / f"{name}-{mode}-{len(self._others)}.ready")
