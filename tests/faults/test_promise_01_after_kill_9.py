@@ -1,5 +1,7 @@
-"""Promise 1: nothing lost, nothing doubled, whichever process dies at whichever moment; ``make test-faults`` goes on for
-longer."""
+"""Promise 1: nothing lost, nothing doubled, whichever process dies at whichever moment.
+
+``make test-faults`` is the long form.
+"""
 
 from __future__ import annotations
 
