@@ -7,7 +7,7 @@ key knows no null, the empty blob stands for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ TRUE = b"\x01"
 OTHER = b"\x02"  # a document or a list: something, equal to no scalar
 NOTHING = b""
 
-_PLAIN = frozenset((str, int, float, type(None)))
+_PLAIN = frozenset((str, int, float))
 
 
 def dumped(document: Mapping[str, Any]) -> str:
@@ -43,7 +43,7 @@ def _has_nul(value: Any) -> bool:
 
 def column_value(value: Any, path: str) -> Any:
     """A scalar as it stands in its column. Raises Invalid naming the path for what is no scalar."""
-    if value.__class__ in _PLAIN:
+    if value.__class__ in _PLAIN or value is None:
         return value
     if isinstance(value, bool):
         return TRUE if value else FALSE
@@ -52,10 +52,10 @@ def column_value(value: Any, path: str) -> Any:
 
 def side_value(value: Any) -> Any:
     """Any value as it stands in a side table."""
-    if value is None:
-        return NOTHING
     if value.__class__ in _PLAIN:
         return value
+    if value is None:
+        return NOTHING
     if isinstance(value, bool):
         return TRUE if value else FALSE
     return OTHER
@@ -69,19 +69,19 @@ def json_value(stored: Any) -> Any:
 def found_at(document: Any, path: tuple[str, ...]) -> Any:
     """What stands at a path through documents; None where there is nothing."""
     for part in path:
-        if not isinstance(document, Mapping):
+        if document.__class__ is not dict:
             return None
         document = document.get(part)
     return document
 
 
-def in_order(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Each row once, in the order of the tree it goes into: neighbours are written together."""
-    each = set(rows)
+def in_order(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows in the order of the tree they go into: neighbours are written together."""
     try:
-        return sorted(each)
+        rows.sort()
     except TypeError:  # values of several types
-        return sorted(each, key=lambda row: [(_rank(value), value) for value in row])
+        rows.sort(key=lambda row: [(_rank(value), value) for value in row])
+    return rows
 
 
 def _rank(value: Any) -> int:

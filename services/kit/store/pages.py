@@ -112,17 +112,24 @@ class Reading:
 
     def rows(self, connection: sqlite3.Connection, reach: Reach, place: Place | None, limit: int) -> list[_Row]:
         """The next rows behind the place."""
-        driver, size = self._planner.choose(connection, self._rule, self._key, reach)
+        choice = self._planner.choose(connection, self._rule, self._key, reach)
+        if choice.size < FEW:
+            return self._read(connection, reach, choice.driver, choice.sizes, place, limit)
         along = self._along(reach)
-        if size < FEW and driver is not None:
-            return self._read(connection, reach, driver, place, limit)
+        walk = along.driver()
         if reach.scopes is None or len(reach.scopes) == 1 or not along.prefixed:
-            return self._read(connection, reach, along.driver(), place, limit)
-        each = [self._read(connection, Reach((n,)), along.driver(), place, limit) for n in reach.scopes]
+            return self._read(connection, reach, walk, choice.sizes, place, limit)
+        each = [self._read(connection, Reach((n,)), walk, choice.sizes, place, limit) for n in reach.scopes]
         return list(heapq.merge(*each, key=_sort_key, reverse=self._order.descending))[:limit]
 
     def _read(
-        self, connection: sqlite3.Connection, reach: Reach, driver: Driver | None, place: Place | None, limit: int
+        self,
+        connection: sqlite3.Connection,
+        reach: Reach,
+        driver: Driver | None,
+        sizes: dict[int, int],
+        place: Place | None,
+        limit: int,
     ) -> list[_Row]:
         name = f"m.{self._table.column_name(self._order.field)}"
         down = " DESC" if self._order.descending else ""
@@ -133,7 +140,7 @@ class Reading:
         for stretch in self._stretches(name, place):
             wanted = limit - len(rows)
             if wanted:
-                statement = selecting(self._table, self._rule, reach, driver, columns, stretch, order, wanted)
+                statement = selecting(self._table, self._rule, reach, driver, sizes, columns, stretch, order, wanted)
                 rows += connection.execute(statement.text, statement.params).fetchall()
         return rows
 

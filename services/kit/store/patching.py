@@ -1,13 +1,15 @@
 """A patch as one UPDATE: JSON functions change the body where it lies, without a document being decoded here.
 
 Paths that share their beginning are changed together, from the inside out; what stands on the way and is no document
-is replaced by one. Names travel as parameters, so that patches of one shape share one prepared statement.
+is replaced by one. The statement is made once for all patches of one shape (the same changes of the same paths): each
+of its parameters is a function of the patch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
@@ -16,11 +18,23 @@ from services.kit.errors import Invalid
 from services.kit.store.compare import Sql
 from services.kit.store.compile import Reach
 from services.kit.store.encoding import column_value, dumped, found_at
-from services.kit.store.port import Patch, Push
+from services.kit.store.port import Patch
 from services.kit.store.schema import Column, Side, Table, json_path
 
 _FIXED = ("_id", "version", "agency", "community")
 _PAIRS = 60  # SQLite takes 127 arguments
+_KEPT_SHAPES = 512
+
+Value = Callable[[Patch], Any]
+_Shape = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A piece of the statement, and where its parameters come from."""
+
+    text: str
+    values: tuple[Value, ...] = ()
 
 
 @dataclass(slots=True)
@@ -28,37 +42,70 @@ class _Node:
     """One name on the way; ``change`` where a path ends."""
 
     path: str = ""
-    change: Sql | None = None
+    change: _Part | None = None
     children: dict[str, _Node] = field(default_factory=dict)
 
 
-def patching(table: Table, patch: Patch, reach: Reach) -> Sql:
-    """The guarded UPDATE of one document. Raises Invalid for paths that overlap, or that a patch may not change."""
-    changes = _changes(patch)
-    body = _document("m._body", _tree(changes))
-    columns = [assigned for column in table.columns if (assigned := _column(column, patch)) is not None]
-    assignments = ", ".join([f"_body = {body.text}", *(each.text for each in columns)])
-    guard = _guard(table, patch)
-    scope = reach.over("m._scope")
-    return Sql(
-        f"UPDATE {table.quoted} AS m SET {assignments} WHERE m._id = ? AND ({scope.text}) AND ({guard.text})",
-        (*body.params, *(param for each in columns for param in each.params), patch.id, *scope.params, *guard.params),
-    )
+class Patching:
+    """Makes the statements of one table's patches."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._made: dict[_Shape, tuple[_Part, tuple[Side, ...]]] = {}
+
+    def statement(self, patch: Patch, reach: Reach) -> tuple[Sql, tuple[Side, ...]]:
+        """The guarded UPDATE of one document, and the side tables whose list it may change.
+
+        Raises Invalid for paths that overlap, or that a patch may not change.
+        """
+        sequence = (patch.sequence[0],) if patch.sequence else ()
+        shape = (tuple(patch.set), tuple(patch.inc), tuple(patch.max), tuple(patch.push), tuple(patch.pull), sequence)
+        made = self._made.get(shape)
+        if made is None:
+            made = self._update(patch), _touched(self._table.sides, patch)
+            if len(self._made) >= _KEPT_SHAPES:
+                self._made.clear()
+            self._made[shape] = made
+        update, sides = made
+        scope = reach.over("m._scope")
+        return Sql(
+            f"{update.text} AND ({scope.text})", (*(value(patch) for value in update.values), *scope.params)
+        ), sides
+
+    def _update(self, patch: Patch) -> _Part:
+        body = _document("m._body", _tree(_changes(patch)))
+        columns = [assigned for column in self._table.columns if (assigned := _column(column, patch)) is not None]
+        assignments = ", ".join([f"_body = {body.text}", *(each.text for each in columns)])
+        guard = _guard(self._table, patch)
+        return _Part(
+            f"UPDATE {self._table.quoted} AS m SET {assignments} WHERE m._id = ? AND ({guard.text})",
+            (*body.values, *_values_of(columns), lambda patch: patch.id, *guard.values),
+        )
 
 
-def touched(sides: tuple[Side, ...], patch: Patch) -> tuple[Side, ...]:
-    """The side tables whose list the patch may change."""
-    paths = [*patch.set, *patch.inc, *patch.max, *patch.push, *patch.pull]
-    return tuple(side for side in sides if any(_related(side.through, path) for path in paths))
+def _constant(value: Any) -> Value:
+    return lambda _: value
+
+
+def _values_of(parts: Iterable[_Part]) -> Iterator[Value]:
+    return (value for part in parts for value in part.values)
+
+
+def _paths(patch: Patch) -> list[str]:
+    return [*patch.set, *patch.inc, *patch.max, *patch.push, *patch.pull]
+
+
+def _touched(sides: tuple[Side, ...], patch: Patch) -> tuple[Side, ...]:
+    return tuple(side for side in sides if any(_related(side.through, path) for path in _paths(patch)))
 
 
 def _related(one: str, other: str) -> bool:
     return one == other or one.startswith(other + ".") or other.startswith(one + ".")
 
 
-def _changes(patch: Patch) -> dict[str, Sql]:
+def _changes(patch: Patch) -> dict[str, _Part]:
     """What is written at each path."""
-    found: dict[str, Sql] = {}
+    found: dict[str, _Part] = {}
     for path, change in _each(patch):
         if path in found:
             raise Invalid(f"A patch changes {path} twice: state it once.", field=path)
@@ -68,56 +115,87 @@ def _changes(patch: Patch) -> dict[str, Sql]:
     return found
 
 
-def _each(patch: Patch) -> Iterator[tuple[str, Sql]]:
-    for path, value in patch.set.items():
-        yield path, Sql("json(?)", (dumped(value),))
-    for path, amount in patch.inc.items():
-        yield path, Sql("IFNULL(json_extract(m._body, ?), 0) + ?", (json_path(path), amount))
-    for path, least in patch.max.items():
-        yield path, Sql("MAX(IFNULL(json_extract(m._body, ?), ?), ?)", (json_path(path), least, least))
+def _each(patch: Patch) -> Iterator[tuple[str, _Part]]:
+    for path in patch.set:
+        yield path, _Part("json(?)", (partial(_json_set, path),))
+    for path in patch.inc:
+        at, amount = _constant(json_path(path)), partial(_inc, path)
+        yield path, _Part("IFNULL(json_extract(m._body, ?), 0) + ?", (at, amount))
+    for path in patch.max:
+        at, least = _constant(json_path(path)), partial(_max, path)
+        yield path, _Part("MAX(IFNULL(json_extract(m._body, ?), ?), ?)", (at, least, least))
     for path in {**patch.push, **patch.pull}:
-        yield path, _list(json_path(path), patch.push.get(path), patch.pull.get(path))
+        yield path, _list(path, pushed=path in patch.push, pulled=path in patch.pull)
     if patch.sequence:
-        yield patch.sequence[0], Sql("?", (patch.sequence[1],))
+        yield patch.sequence[0], _Part("?", (_number,))
 
 
-def _list(at: str, push: Push | None, pull: Any) -> Sql:
+def _json_set(path: str, patch: Patch) -> str:
+    return dumped(patch.set[path])
+
+
+def _inc(path: str, patch: Patch) -> int:
+    return patch.inc[path]
+
+
+def _max(path: str, patch: Patch) -> int:
+    return patch.max[path]
+
+
+def _pushed(path: str, patch: Patch) -> str:
+    return dumped(patch.push[path].value)
+
+
+def _keep(path: str, patch: Patch) -> int:
+    return patch.push[path].keep
+
+
+def _pulled(path: str, patch: Patch) -> str:
+    return orjson.dumps(list(patch.pull[path])).decode()
+
+
+def _number(patch: Patch) -> int:
+    return patch.sequence[1] if patch.sequence else 0
+
+
+def _list(path: str, *, pushed: bool, pulled: bool) -> _Part:
     """The list there without what is pulled, with what is pushed, cut to its last elements."""
-    stored = Sql("CASE json_type(m._body, ?) WHEN 'array' THEN m._body -> ? ELSE '[]' END", (at, at))
-    kept = stored
-    if pull is not None:
+    at = _constant(json_path(path))
+    kept = _Part("CASE json_type(m._body, ?) WHEN 'array' THEN m._body -> ? ELSE '[]' END", (at, at))
+    if pulled:
         kept = _rebuilt(
-            stored,
+            kept,
             "e.type <> 'object' OR IFNULL(json_extract(CASE e.type WHEN 'object' THEN e.value END, '$._id'), '') "
             "NOT IN (SELECT value FROM json_each(?))",
-            (orjson.dumps(list(pull)).decode(),),
+            partial(_pulled, path),
         )
-    if push is None:
-        return Sql(f"json({kept.text})", kept.params)
-    longer = Sql(f"json_insert({kept.text}, '$[#]', json(?))", (*kept.params, dumped(push.value)))
-    cut = _rebuilt(longer, "e.key >= json_array_length(t.list) - ?", (push.keep,))
-    if pull is not None:
-        return Sql(f"json({cut.text})", cut.params)
-    fits = Sql("IFNULL(json_array_length(m._body, ?), 0) < ?", (at, push.keep))
-    return Sql(
-        f"json(CASE WHEN {fits.text} THEN {longer.text} ELSE {cut.text} END)",
-        (*fits.params, *longer.params, *cut.params),
+    if not pushed:
+        return _Part(f"json({kept.text})", kept.values)
+    longer = _Part(f"json_insert({kept.text}, '$[#]', json(?))", (*kept.values, partial(_pushed, path)))
+    cut = _rebuilt(longer, "e.key >= json_array_length(t.list) - ?", partial(_keep, path))
+    if pulled:
+        return _Part(f"json({cut.text})", cut.values)
+    return _Part(
+        f"json(CASE WHEN IFNULL(json_array_length(m._body, ?), 0) < ? THEN {longer.text} ELSE {cut.text} END)",
+        (at, partial(_keep, path), *longer.values, *cut.values),
     )
 
 
-def _rebuilt(items: Sql, condition: str, params: tuple[Any, ...]) -> Sql:
+def _rebuilt(items: _Part, condition: str, value: Value) -> _Part:
     """A list of those elements that meet the condition, each as its own text."""
-    return Sql(
+    return _Part(
         f"(SELECT json_group_array(json(t.list -> ('$[' || e.key || ']'))) "
         f"FROM (SELECT {items.text} AS list LIMIT 1) t, json_each(t.list) e WHERE {condition})",
-        (*items.params, *params),
+        (*items.values, value),
     )
 
 
-def _tree(changes: Mapping[str, Sql]) -> _Node:
+def _tree(changes: dict[str, _Part]) -> _Node:
     root = _Node()
     for path, change in changes.items():
-        node, way = root, []
+        json_path(path)  # refuses what cannot be told
+        node = root
+        way: list[str] = []
         for part in path.split("."):
             if node.change is not None:
                 raise Invalid(f"A patch changes {path} and what lies above it: state it once.", field=path)
@@ -129,48 +207,52 @@ def _tree(changes: Mapping[str, Sql]) -> _Node:
     return root
 
 
-def _document(source: str, node: _Node) -> Sql:
+def _document(source: str, node: _Node) -> _Part:
     """The document at a node with the changes below it."""
     text = source
-    params: tuple[Any, ...] = ()
+    values: list[Value] = []
     if node.path:
-        at = json_path(node.path)
+        at = _constant(json_path(node.path))
         text = "CASE json_type(m._body, ?) WHEN 'object' THEN m._body -> ? ELSE '{}' END"
-        params = (at, at)
+        values += (at, at)
     children = list(node.children.items())
     for first in range(0, len(children), _PAIRS):
         pairs = []
         for name, child in children[first : first + _PAIRS]:
             change = child.change or _document(source, child)
             pairs.append(f"?, {change.text}")
-            params = (*params, json_path(name), *change.params)
+            values += (_constant(json_path(name)), *change.values)
         text = f"json_set({text}, {', '.join(pairs)})"
-    return Sql(text, params)
+    return _Part(text, tuple(values))
 
 
-def _column(column: Column, patch: Patch) -> Sql | None:
+def _column(column: Column, patch: Patch) -> _Part | None:
     """How an indexed scalar follows the patch; None where it stays."""
     path, name = column.path, column.name
     if patch.sequence and patch.sequence[0] == path:
-        return Sql(f"{name} = ?", (patch.sequence[1],))
+        return _Part(f"{name} = ?", (_number,))
     if path in patch.inc:
-        return Sql(f"{name} = IFNULL({name}, 0) + ?", (patch.inc[path],))
+        return _Part(f"{name} = IFNULL({name}, 0) + ?", (partial(_inc, path),))
     if path in patch.max:
-        return Sql(f"{name} = MAX(IFNULL({name}, ?), ?)", (patch.max[path], patch.max[path]))
-    for changed in (*patch.set, *patch.inc, *patch.max, *patch.push, *patch.pull):
+        return _Part(f"{name} = MAX(IFNULL({name}, ?), ?)", (partial(_max, path), partial(_max, path)))
+    for changed in _paths(patch):
         if changed in patch.set and (path == changed or path.startswith(changed + ".")):
-            rest = tuple(path[len(changed) + 1 :].split(".")) if path != changed else ()
-            return Sql(f"{name} = ?", (column_value(found_at(patch.set[changed], rest), path),))
+            return _Part(f"{name} = ?", (partial(_column_set, changed, path),))
         if _related(path, changed):
             raise Invalid(f"{changed} cannot be changed so: {path} is declared as one value.", field=changed)
     return None
 
 
-def _guard(table: Table, patch: Patch) -> Sql:
+def _column_set(changed: str, path: str, patch: Patch) -> Any:
+    rest = tuple(path[len(changed) + 1 :].split(".")) if path != changed else ()
+    return column_value(found_at(patch.set[changed], rest), path)
+
+
+def _guard(table: Table, patch: Patch) -> _Part:
     if not patch.sequence:
-        return Sql("1")
-    path, number = patch.sequence
+        return _Part("1")
+    path = patch.sequence[0]
     column = table.by_path.get(path)
     if column:
-        return Sql(f"IFNULL(m.{column.name}, -1) < ?", (number,))
-    return Sql("IFNULL(json_extract(m._body, ?), -1) < ?", (json_path(path), number))
+        return _Part(f"IFNULL(m.{column.name}, -1) < ?", (_number,))
+    return _Part("IFNULL(json_extract(m._body, ?), -1) < ?", (_constant(json_path(path)), _number))

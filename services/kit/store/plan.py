@@ -29,7 +29,7 @@ _USES = 200  # of one choice, before it is made anew
 class Driver:
     """One way to begin: the rows of a side table, or a stretch of an index of the table itself."""
 
-    condition: int  # the conjunct that the side rows already say; -1 where none is said whole
+    condition: int  # which conjunct it serves; -1 for an index over several
     side: SideMatch | None
     index: str
     stretch: Sql
@@ -61,7 +61,7 @@ def candidates(table: Table, rule: Rule) -> list[Driver]:
     for at, condition in enumerate(conjuncts(rule)):
         side = side_match(table, condition)
         if side:
-            found.append(Driver(at if side.exact else -1, side, "", ALWAYS))
+            found.append(Driver(at, side, "", ALWAYS))
         elif isinstance(condition, (Equals, In, Range)) and not asks_for_nothing(condition):
             columns.setdefault(condition.path, condition)
     for index in table.scalar_indexes:
@@ -79,75 +79,115 @@ def candidates(table: Table, rule: Rule) -> list[Driver]:
     return found
 
 
+@dataclass(slots=True)
+class Choice:
+    """How the statements of one rule begin; ``size`` is how many documents the driver meets, at most the last limit."""
+
+    driver: Driver | None  # None: no index can serve
+    size: int
+    sizes: dict[int, int]  # of the conjuncts that were counted
+    uses: int = _USES
+    counting: Sql | None = None  # made with the first count
+
+
 class Planner:
     """Chooses drivers for the statements of one table, and remembers its choices for a while."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._kept: OrderedDict[tuple[str, Reach], tuple[Driver | None, int, int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, Reach], Choice] = OrderedDict()
         self._lock = threading.Lock()
 
-    def choose(self, connection: sqlite3.Connection, rule: Rule, key: str, reach: Reach) -> tuple[Driver | None, int]:
-        """The driver, and how many documents it meets (at most the last limit). None: no index can serve."""
+    def choose(self, connection: sqlite3.Connection, rule: Rule, key: str, reach: Reach) -> Choice:
+        """``key`` is the rule's text."""
         with self._lock:
-            driver, size, uses = self._kept.get((key, reach), (None, 0, 0))
-            if uses:
-                self._kept[key, reach] = (driver, size, uses - 1)
-                return driver, size
-        driver, size = self._smallest(connection, candidates(self._table, rule), reach)
+            choice = self._kept.get((key, reach))
+            if choice is not None and choice.uses > 0:
+                choice.uses -= 1
+                return choice
+        choice = self._smallest(connection, candidates(self._table, rule), reach)
         with self._lock:
-            self._kept[key, reach] = (driver, size, _USES)
+            self._kept[key, reach] = choice
             while len(self._kept) > _KEPT_PLANS:
                 self._kept.popitem(last=False)
-        return driver, size
+        return choice
 
-    def _smallest(
-        self, connection: sqlite3.Connection, drivers: Sequence[Driver], reach: Reach
-    ) -> tuple[Driver | None, int]:
+    def counting(self, connection: sqlite3.Connection, rule: Rule, reach: Reach) -> Sql:
+        """The statement that counts what meets the rule."""
+        choice = self.choose(connection, rule, repr(rule), reach)
+        if choice.counting is None:
+            choice.counting = counting(self._table, rule, reach, choice)
+        return choice.counting
+
+    def _smallest(self, connection: sqlite3.Connection, drivers: Sequence[Driver], reach: Reach) -> Choice:
         limit = _FIRST_LIMIT
         while drivers:
-            sizes = []
+            found: list[int] = []
             for driver in drivers:
                 probe = driver.probe(self._table, reach, limit)
-                sizes.append(connection.execute(probe.text, probe.params).fetchone()[0])
-            smallest = min(sizes)
+                found.append(connection.execute(probe.text, probe.params).fetchone()[0])
+            smallest = min(found)
             if smallest < limit or limit >= _LAST_LIMIT:
-                return drivers[sizes.index(smallest)], smallest
+                sizes = {driver.condition: size for driver, size in zip(drivers, found, strict=True)}
+                return Choice(drivers[found.index(smallest)], smallest, sizes)
             limit *= _GROWTH
-        return None, _LAST_LIMIT
+        return Choice(None, _LAST_LIMIT, {})
 
 
-def counting(table: Table, rule: Rule, reach: Reach, driver: Driver | None) -> Sql:
-    """The statement that counts what meets the rule."""
-    where = _where(table, rule, reach, driver)
-    if driver is None:
-        text = f"SELECT count(*) FROM {table.quoted} m WHERE {where.text}"
-        return Sql(text, where.params)
-    source = driver.source(table, reach)
-    join = ""
-    if driver.side is not None and "m." in where.text:
-        join = f" CROSS JOIN {table.quoted} m ON m._n = d._n"
-    return Sql(f"SELECT count(*) FROM {source.text}{join} WHERE {where.text}", source.params + where.params)
+def counting(table: Table, rule: Rule, reach: Reach, choice: Choice) -> Sql:
+    body = _body(table, rule, reach, choice.driver, choice.sizes, reads_documents=False)
+    return Sql(f"SELECT count(*) {body.text}", body.params)
 
 
 def selecting(
-    table: Table, rule: Rule, reach: Reach, driver: Driver | None, columns: str, stretch: Sql, order: str, limit: int
+    table: Table,
+    rule: Rule,
+    reach: Reach,
+    driver: Driver | None,
+    sizes: dict[int, int],
+    columns: str,
+    stretch: Sql,
+    order: str,
+    limit: int,
 ) -> Sql:
     """The statement that reads one stretch of an order, through a driver or along the order's own index."""
-    where = joined(" AND ", [stretch, _where(table, rule, reach, driver)])
-    source = driver.source(table, reach) if driver else Sql(f"{table.quoted} m")
-    join = f" CROSS JOIN {table.quoted} m ON m._n = d._n" if driver and driver.side else ""
-    text = f"SELECT {columns} FROM {source.text}{join} WHERE {where.text} ORDER BY {order} LIMIT ?"
-    return Sql(text, (*source.params, *where.params, limit))
+    body = _body(table, rule, reach, driver, sizes, reads_documents=True)
+    text = f"SELECT {columns} {body.text} AND ({stretch.text}) ORDER BY {order} LIMIT ?"
+    return Sql(text, (*body.params, *stretch.params, limit))
 
 
-def _where(table: Table, rule: Rule, reach: Reach, driver: Driver | None) -> Sql:
-    conditions = list(conjuncts(rule))
-    if driver is None or driver.side is None:
-        compiler = Compiler(table, reach)
-        scope = reach.prefix("m._scope") if driver else reach.over("m._scope")
-        return joined(" AND ", [scope, *(compiler.condition(each) for each in conditions)])
-    compiler = Compiler(table, reach, doc="d")
-    rest = [compiler.condition(each) for at, each in enumerate(conditions) if at != driver.condition]
-    rest.sort(key=lambda part: "m." in part.text)  # what the side tables tell comes before the document is read
-    return joined(" AND ", rest) if rest else ALWAYS
+def _body(
+    table: Table, rule: Rule, reach: Reach, driver: Driver | None, sizes: dict[int, int], *, reads_documents: bool
+) -> Sql:
+    """FROM and WHERE. A side table that holds one row for a document is joined, the rarest first; what else is asked
+    of side tables comes next, and what must be read from the document last."""
+    doc = "d" if driver and driver.side else "m"
+    compiler = Compiler(table, reach, doc)
+    joins: list[tuple[int, Sql]] = []
+    rest: list[Sql] = []
+    for at, condition in enumerate(conjuncts(rule)):
+        match = side_match(table, condition)
+        if driver and driver.side and driver.condition == at and driver.side.exact:
+            continue
+        if match and match.exact and match.single:
+            joins.append((sizes.get(at, _LAST_LIMIT), _joined(match, f"j{at}", doc)))
+        else:
+            rest.append(compiler.condition(condition))
+    sources = [driver.source(table, reach) if driver else Sql(f"{table.quoted} m")]
+    sources += [join for _, join in sorted(joins, key=lambda each: each[0])]
+    where = joined(" AND ", rest) if rest else ALWAYS
+    if doc == "d" and (reads_documents or "m." in where.text):
+        sources.append(Sql(f"{table.quoted} m ON m._n = d._n"))
+    scope = ALWAYS if doc == "d" else reach.prefix("m._scope") if driver else reach.over("m._scope")
+    return Sql(
+        f"FROM {' CROSS JOIN '.join(each.text for each in sources)} WHERE ({scope.text}) AND ({where.text})",
+        (*(param for each in sources for param in each.params), *scope.params, *where.params),
+    )
+
+
+def _joined(match: SideMatch, alias: str, doc: str) -> Sql:
+    rows = match.over(alias)
+    return Sql(
+        f"{match.side.table} {alias} ON {alias}._scope = {doc}._scope AND {rows.text} AND {alias}._n = {doc}._n",
+        rows.params,
+    )

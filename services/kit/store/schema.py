@@ -44,6 +44,7 @@ class Column:
 
     path: str
     parts: tuple[str, ...]
+    nested: bool
     name: str  # quoted
 
 
@@ -57,26 +58,52 @@ class Side:
     names: tuple[str, ...]  # quoted, one for each path
     scalar: tuple[bool, ...]  # whether the path is declared to hold one value
 
-    def values(self, document: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
-        """The values of the rows of a document."""
-        return self.values_in(found_at(document, tuple(self.through.split("."))))
+    def rows(self, documents: Iterable[tuple[int, int, Mapping[str, Any]]]) -> list[tuple[Any, ...]]:
+        """The rows of documents given with their scope and number."""
+        way, values_in = tuple(self.through.split(".")), self.values_in
+        return [
+            (scope, *values, n)
+            for scope, n, document in documents
+            for values in values_in(document.get(way[0]) if len(way) == 1 else found_at(document, way))
+        ]
 
-    def values_in(self, found: Any) -> Iterator[tuple[Any, ...]]:
+    def values_in(self, found: Any) -> list[tuple[Any, ...]]:
         """The values of the rows of a list."""
-        elements = found if isinstance(found, list) else () if found is None else (found,)
+        if found is None:
+            return []
+        elements = found if found.__class__ is list else [found]
         if self.paths == ("",):
-            for element in elements:
-                if element is not None:
-                    yield (side_value(element),)
-            return
+            return [(side_value(element),) for element in elements if element is not None]
+        if self._flat:
+            return self._values_of_flat(elements)
         parts = [tuple(path.split(".")) for path in self.paths]
+        return [
+            values
+            for element in elements
+            if element.__class__ is dict
+            for values in product(*(_side_values(found_at(element, each)) for each in parts))
+        ]
+
+    @property
+    def _flat(self) -> bool:
+        return len(self.paths) == 2 and not any("." in path for path in self.paths)
+
+    def _values_of_flat(self, elements: list[Any]) -> list[tuple[Any, ...]]:
+        """The same for the common ``{key, value}``, in the fewest steps: an import makes millions."""
+        one, other = self.paths
+        rows: list[tuple[Any, ...]] = []
         for element in elements:
-            if isinstance(element, Mapping):
-                yield from product(*(_side_values(found_at(element, each)) for each in parts))
+            if element.__class__ is dict:
+                first, second = element.get(one), element.get(other)
+                if first.__class__ is list or second.__class__ is list:
+                    rows += product(_side_values(first), _side_values(second))
+                else:
+                    rows.append((side_value(first), side_value(second)))
+        return rows
 
 
 def _side_values(value: Any) -> tuple[Any, ...]:
-    if isinstance(value, list):
+    if value.__class__ is list:
         return tuple(side_value(each) for each in value if each is not None) or (NOTHING,)
     return (side_value(value),)
 
@@ -115,8 +142,8 @@ class Table:
 
     def column_values(self, document: Mapping[str, Any]) -> list[Any]:
         return [
-            column_value(document.get(c.path) if len(c.parts) == 1 else found_at(document, c.parts), c.path)
-            for c in self.columns
+            column_value(found_at(document, column.parts) if column.nested else document.get(column.path), column.path)
+            for column in self.columns
         ]
 
     def create(self) -> Iterator[tuple[str, str]]:
@@ -162,7 +189,7 @@ def table_of(document_class: type) -> Table:
     return Table(
         document_class,
         name,
-        tuple(Column(path, tuple(path.split(".")), quoted(path)) for path in paths),
+        tuple(Column(path, tuple(path.split(".")), "." in path, quoted(path)) for path in paths),
         tuple(_side(document_class, name, index) for index in declared if index.through is not None),
         tuple(dict.fromkeys(index for index in scalars if index.paths)),
         left_alone(document_class),
@@ -251,17 +278,17 @@ def _fill(connection: sqlite3.Connection, table: Table, columns: list[Column], s
         if not rows:
             return
         behind = rows[-1][0]
-        bodies = [(n, scope, orjson.loads(body)) for n, scope, body in rows]
+        bodies = [(scope, n, orjson.loads(body)) for n, scope, body in rows]
         if columns:
             assignments = ", ".join(f"{column.name} = ?" for column in columns)
             connection.executemany(
                 f"UPDATE {table.quoted} SET {assignments} WHERE _n = ?",
-                [(*(column_value(found_at(body, c.parts), c.path) for c in columns), n) for n, _, body in bodies],
+                [(*(column_value(found_at(body, c.parts), c.path) for c in columns), n) for _, n, body in bodies],
             )
         for side in sides:
             connection.executemany(
                 insert_into(side),
-                in_order((scope, *values, n) for n, scope, body in bodies for values in side.values(body)),
+                in_order(side.rows(bodies)),
             )
 
 

@@ -17,12 +17,13 @@ import orjson
 
 from services.kit.errors import Forbidden, Invalid
 from services.kit.scope import EVERY_AGENCY, Scope
+from services.kit.store.compare import Sql
 from services.kit.store.compile import Reach
 from services.kit.store.connection import BUSY_SECONDS, Readers, connect, troubles
 from services.kit.store.encoding import dumped, in_order
 from services.kit.store.pages import Pages
-from services.kit.store.patching import patching, touched
-from services.kit.store.plan import Planner, counting
+from services.kit.store.patching import Patching
+from services.kit.store.plan import Planner
 from services.kit.store.port import BY_ID, PAGE_LIMIT, Document, Order, Page, Patch
 from services.kit.store.rule import EVERYTHING, Rule
 from services.kit.store.schema import Side, Table, bring_up_to_date, fingerprint_of, insert_into, json_path, table_of
@@ -151,6 +152,7 @@ class SqliteCollection:
         self._writer = writer
         self._scopes = scopes
         self._planner = Planner(table)
+        self._patching = Patching(table)
         self._pages = Pages(table, self._planner)
         columns = ", ".join(["_n", "_scope", "_id", "version", *(c.name for c in table.columns), "_body"])
         marks = ", ".join("?" * (len(table.columns) + 5))
@@ -194,9 +196,9 @@ class SqliteCollection:
             stored = connection.execute(f"SELECT _n FROM {self._table.quoted} WHERE _n >= ?", (first,))
             missing = set(range(len(rows))) - {row[0] - first for row in stored}
         for side, values in sides.items():
-            connection.executemany(
-                insert_into(side), [(*row[:-1], first + row[-1]) for row in values if row[-1] not in missing]
-            )
+            if missing:
+                values = [row for row in values if row[-1] not in missing]
+            connection.executemany(insert_into(side), [(*row[:-1], first + row[-1]) for row in values])
         return {row[1] for at, row in enumerate(rows) if at not in missing}
 
     def replace(self, scope: Scope, documents: Sequence[Document]) -> set[str]:
@@ -234,26 +236,27 @@ class SqliteCollection:
                 an_id, number, document = row[-4], row[-2], row[-1]
                 done.add(an_id)
                 n = before[an_id][0] if sides else 0
-                after[an_id] = {side: {(number, *values, n) for values in side.values(document)} for side in sides}
+                after[an_id] = {side: set(side.rows([(number, n, document)])) for side in sides}
         self._settle_sides(connection, {an_id: rows for an_id, (_, rows) in before.items()}, after)
         return done
 
     def patch(self, scope: Scope, patches: Sequence[Patch]) -> set[str]:
         reach = self._scopes.reach(scope)
-        statements = [(patching(self._table, each, reach or Reach(())), each) for each in patches]
+        statements = [(each.id, *self._patching.statement(each, reach or Reach(()))) for each in patches]
         if reach is None or not patches:
             return set()
         return self._write(lambda connection: self._patch_rows(connection, statements))
 
-    def _patch_rows(self, connection: sqlite3.Connection, statements: list[tuple[Any, Patch]]) -> set[str]:
+    def _patch_rows(
+        self, connection: sqlite3.Connection, statements: list[tuple[str, Sql, tuple[Side, ...]]]
+    ) -> set[str]:
         done: set[str] = set()
-        for statement, patch in statements:
-            sides = touched(self._table.sides, patch) if self._table.sides else ()
-            before = self._side_state(connection, [patch.id], sides)
+        for an_id, statement, sides in statements:
+            before = self._side_state(connection, [an_id], sides)
             if connection.execute(statement.text, statement.params).rowcount:
-                done.add(patch.id)
+                done.add(an_id)
                 if sides:
-                    after = self._side_state(connection, [patch.id], sides)
+                    after = self._side_state(connection, [an_id], sides)
                     self._settle_sides(connection, _rows_of(before), _rows_of(after))
         return done
 
@@ -322,8 +325,7 @@ class SqliteCollection:
         if reach is None:
             return 0
         with self._readers.one() as connection:
-            driver, _ = self._planner.choose(connection, rule, repr(rule), reach)
-            statement = counting(self._table, rule, reach, driver)
+            statement = self._planner.counting(connection, rule, reach)
             found: int = connection.execute(statement.text, statement.params).fetchone()[0]
         return found
 
@@ -331,8 +333,8 @@ class SqliteCollection:
         return self._writer.run(call)
 
     def _check_scope(self, scope: Scope, documents: Sequence[Document]) -> None:
-        for document in documents:
-            agency, community = document.get("agency"), document.get("community")
+        whose = {(document.get("agency"), document.get("community")) for document in documents}
+        for agency, community in whose:
             if not isinstance(agency, str) or not agency:
                 raise Invalid("Every document says whose it is: name its agency.", field="agency")
             if not scope.allows(agency, community or None):
@@ -386,7 +388,7 @@ def _rows_of(state: Mapping[str, tuple[int, dict[Side, set[tuple[Any, ...]]]]]) 
 
 def _side_rows(side: Side, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """The rows of new documents, sorted; each ends with the position of its document."""
-    return in_order((row[0], *values, at) for at, row in enumerate(rows) for values in side.values(row[-1]))
+    return in_order(side.rows((row[0], at, row[-1]) for at, row in enumerate(rows)))
 
 
 def _replace_statement(table: Table, columns: list[str]) -> str:
