@@ -25,10 +25,8 @@ def image(folder: Path, target: Path) -> Path:
     """The descriptor set of every contract in the folder."""
     files = [str(path) for path in sorted(folder.rglob("*.proto"))]
     common = str(Path(protoc.__file__).parent / "_proto")
-    failed = protoc.main(
-        ["protoc", f"-I{folder}", f"-I{PACKAGES}", f"-I{common}", f"--descriptor_set_out={target}"]
-        + ["--include_imports", "--include_source_info", *files]
-    )
+    options = [f"-I{folder}", f"-I{PACKAGES}", f"-I{common}", "--include_imports", "--include_source_info"]
+    failed = protoc.main(["protoc", *options, f"--descriptor_set_out={target}", *files])
     if failed:
         sys.exit(failed)
     return target
