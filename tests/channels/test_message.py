@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from services.channels.connectors.smtp.compiling import Sender, compile_revision
 from services.channels.connectors.smtp.dkim import DkimKeyUnusable, DkimSigner
-from services.channels.connectors.smtp.encoding import HeaderUnsafe, dot_stuffed, quoted_printable, quoted_value
+from services.channels.connectors.smtp.encoding import HeaderUnsafe, quoted_printable, quoted_value
 from services.channels.connectors.smtp.writing import Writer
 from services.channels.domain.content import Content, Revision
 from services.kit.clock import ManualClock
@@ -188,14 +188,6 @@ def test_quoted_printable_reads_back_in_lines_of_76(raw: bytes) -> None:
     assert all(len(line) <= 76 and not line.startswith(b".") and line[-1:] != b" " for line in encoded.split(b"\r\n"))
     assert b"  " not in encoded and b"\t" not in encoded, "relaxed canonicalisation leaves it alone"
     assert quopri.decodestring(quoted_value(raw)).replace(b"\r\n", b"\n") == raw.replace(b"\r\n", b"\n")
-
-
-@given(st.lists(st.sampled_from([b".", b"..", b".a", b"a", b"", b"a."]), max_size=12))
-def test_dot_stuffing_is_undone_by_the_receiver(lines: list[bytes]) -> None:
-    message = b"".join(line + b"\r\n" for line in lines)
-    stuffed = dot_stuffed(message)
-    assert b"\r\n.\r\n" not in b"\r\n" + stuffed
-    assert b"".join(line.removeprefix(b".") + b"\r\n" for line in stuffed.split(b"\r\n")[:-1]) == message
 
 
 def pem(key: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> bytes:

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
+from services.channels.domain.account import Account
+from services.channels.domain.content import Revision
+from services.channels.domain.run import RunOrder
+
 
 class Outcome(Enum):
     """What became of a message. Exactly one of these, decided by what was sent and what was read."""
@@ -90,8 +94,34 @@ class AccountUnusable(Exception):
         self.code = code
 
 
-class Connector(Protocol):
-    """Drives one kind of channel. ``message`` is what it compiled from a revision."""
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message as a person and as a server see it."""
 
-    async def deliver(self, account: Any, message: Any, handful: Handful) -> list[Answer]:
+    subject: str
+    html: str
+    text: str
+    locale: str
+    source: bytes
+
+
+class Connector(Protocol):
+    """Drives one kind of channel. ``message`` is what ``compile`` made, and nobody else looks into it."""
+
+    def check_settings(self, account: Account) -> None:
+        """Raises Invalid naming the field that could never work."""
+
+    def compile(self, order: RunOrder, account: Account, revision: Revision) -> Any:
+        """A revision made ready to be sent."""
+
+    def render(self, message: Any, handful: Handful) -> Rendered:
+        """The first message of the handful, exactly as it would be sent."""
+
+    async def check(self, account: Account) -> None:
+        """Connect, sign in and leave. Raises AccountUnusable."""
+
+    async def deliver(self, account: Account, message: Any, handful: Handful) -> list[Answer]:
         """One answer for each message of the handful, in order. Raises AccountUnusable before anything is begun."""
+
+    async def close(self) -> None:
+        """Leave every server."""

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from services.channels.connectors.smtp.replies import Garbled, Phase, Reply, answer_for
 from services.channels.domain.handing_off import ACCEPTED, UNSENT, AccountUnusable, Answer, Cause, Outcome
@@ -40,7 +41,7 @@ class Voyage:
 
     count: int
     envelope: Callable[[int], bytes]  # "MAIL FROM:…\r\nRCPT TO:…\r\nDATA\r\n"
-    message: Callable[[int], bytes]  # dot-stuffed, ends with CRLF
+    message: Callable[[int], bytes]  # ends with CRLF; no line of it begins with a dot
     may_begin: Callable[[], Answer | None]
     answers: list[Answer | None]
     deadline: float = float("inf")
@@ -82,9 +83,8 @@ class Connection(asyncio.Protocol):
     # -- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=0)
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass of it
+        self._transport.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
         lines = (self._tail + data if self._tail else data).split(b"\n")

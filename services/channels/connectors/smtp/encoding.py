@@ -109,13 +109,6 @@ def refuse_line_breaks(value: str, field: str) -> str:
     return value
 
 
-def dot_stuffed(message: bytes) -> bytes:
-    """The message as SMTP sends it (RFC 5321 §4.5.2)."""
-    if b"\n." in message:
-        message = message.replace(b"\n.", b"\n..")
-    return b"." + message if message[:1] == b"." else message
-
-
 def _encoded_word(chunk: bytes | bytearray) -> bytes:
     return b"=?utf-8?b?" + base64.b64encode(chunk) + b"?="
 

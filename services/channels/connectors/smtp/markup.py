@@ -6,8 +6,10 @@ Fields and links become marks, plain words that no HTML tool touches, and that t
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
@@ -15,7 +17,7 @@ import css_inline
 
 _FIELD = re.compile(
     r"""\{\{\s*([A-Za-z_][\w.-]*)\s*
-        (?:\|\s*fallback\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')\s*\)\s*)?\}\}""",
+        (?:\|\s*fallback\(\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*\)\s*)?\}\}""",
     re.VERBOSE,
 )
 _BRACES = re.compile(r"\{\{.*?\}\}", re.DOTALL)
@@ -56,8 +58,7 @@ class Marks:
             field = _FIELD.fullmatch(html.unescape(found[0]))
             if field is None:
                 return found[0]
-            fallback = field[2] if field[2] is not None else field[3] or ""
-            self._fields.append(Field(field[1], re.sub(r"\\(.)", r"\1", fallback)))
+            self._fields.append(Field(field[1], _unquoted(field[2])))
             return f"{_MARK}f{len(self._fields) - 1}zq"
 
         return _BRACES.sub(mark, text)
@@ -89,6 +90,16 @@ class Marks:
             end = found.end()
         pieces.append(text[end:])
         return pieces
+
+
+def _unquoted(quoted: str | None) -> str:
+    """A fallback: a JSON string, or what stands between single quotes."""
+    if not quoted:
+        return ""
+    if quoted.startswith('"'):
+        with suppress(ValueError):
+            return str(json.loads(quoted, strict=False))
+    return re.sub(r"\\(.)", r"\1", quoted[1:-1])
 
 
 def inline_styles(markup: str) -> str:

@@ -33,7 +33,7 @@ async def open_connection(relay: Relay, trust: ssl.SSLContext | None = None) -> 
     """
     loop = asyncio.get_running_loop()
     patience = relay.patience
-    context = trust or ssl.create_default_context()
+    context = trust if trust is not None or relay.security == "none" else ssl.create_default_context()
     try:
         _, connection = await asyncio.wait_for(
             loop.create_connection(
@@ -84,7 +84,8 @@ async def _hello(connection: Connection, relay: Relay) -> None:
     connection.greet(capabilities)
 
 
-async def _start_tls(connection: Connection, relay: Relay, context: ssl.SSLContext) -> None:
+async def _start_tls(connection: Connection, relay: Relay, context: ssl.SSLContext | None) -> None:
+    assert context is not None
     if "STARTTLS" not in connection.capabilities:
         raise AccountUnusable(
             f"{relay.host} offers no STARTTLS: choose the port and security that your provider names.", permanent=True

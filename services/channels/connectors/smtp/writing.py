@@ -84,6 +84,10 @@ class Writer:
             return self._signer.header(headers, body, now) + headers + b"\r\n" + body
         return headers + b"\r\n" + body
 
+    def locale_for(self, locale: str) -> str:
+        """The language the member would read."""
+        return self._compiled.content_for(locale).locale
+
     def subject_for(self, locale: str, values: Sequence[str], concerned: Sequence[str]) -> str:
         """The subject in the member's language, as a person reads it."""
         content = self._compiled.content_for(locale)

@@ -1,0 +1,70 @@
+"""What channels asks of members and campaigns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import cast
+
+from fanfare.campaigns.v1 import run_service_pb2, run_service_pb2_grpc
+from fanfare.members.v1 import member_service_pb2, member_service_pb2_grpc
+from services.channels.domain.content import Revision
+from services.channels.domain.gate import Recipient
+from services.channels.domain.run import RunOrder
+from services.channels.saying import revision_of
+from services.kit.errors import Unavailable
+from services.kit.rpc.client import Peer
+from services.kit.scope import stored_scope
+
+_ACTOR = "service:channels"
+_REVISIONS = 64
+
+
+class MembersClient:
+    """Asks members about a handful, as it is now."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._stub = peer.stub(member_service_pb2_grpc.MemberServiceStub)
+
+    def resolve(self, order: RunOrder, members: Sequence[str], fields: Sequence[str]) -> Sequence[Recipient]:
+        request = member_service_pb2.ResolveRecipientsRequest(
+            community=order.community,
+            members=members,
+            channel=order.channel,
+            purpose=order.purpose,
+            fields=fields,
+        )
+        scope = stored_scope(order.agency, order.community, _ACTOR)
+        response = self._stub.ResolveRecipients(request, metadata=self._peer.as_service(scope))
+        if len(response.recipients) != len(members):
+            raise Unavailable("Members answered for other members than asked: sending waits.")
+        return cast(Sequence[Recipient], response.recipients)
+
+
+class CampaignsClient:
+    """Asks campaigns for the content of a run; a revision never changes, and is kept."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._stub = peer.stub(run_service_pb2_grpc.RunServiceStub)
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, int], Revision] = {}
+
+    def revision(self, order: RunOrder, number: int) -> Revision:
+        key = (order.run, number)
+        known = self._known.get(key)
+        if known is None:
+            with self._lock:  # lanes that begin together ask once
+                known = self._known.get(key)
+                if known is None:
+                    known = self._ask(order, number)
+                    while len(self._known) >= _REVISIONS:
+                        self._known.pop(next(iter(self._known)))
+                    self._known[key] = known
+        return known
+
+    def _ask(self, order: RunOrder, number: int) -> Revision:
+        request = run_service_pb2.GetRevisionRequest(run=order.run, number=number)
+        scope = stored_scope(order.agency, order.community, _ACTOR)
+        return revision_of(self._stub.GetRevision(request, metadata=self._peer.as_service(scope)).revision)

@@ -1,0 +1,1 @@
+"""Senders: they claim batches and carry them through, handful by handful."""

@@ -1,0 +1,63 @@
+"""What stands in the way of sending, as this process last read it; asked before each message."""
+
+from __future__ import annotations
+
+import time
+
+from services.channels.use_cases.controlling import control_of
+from services.channels.use_cases.room import Room, UnknownRun
+from services.kit.scope import Scope
+
+_FIRST_REST = 1.0
+_LONGEST_REST = 60.0
+
+
+class Board:
+    """Obstacles of the runs at work, and accounts that rest after a trouble of their server."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._working: dict[str, tuple[Scope, int]] = {}
+        self._halted: frozenset[str] = frozenset()
+        self._rests: dict[str, tuple[float, float]] = {}  # account → until (monotonic), and how long it was
+        self.stopping = False
+
+    def enter(self, run: str, scope: Scope) -> None:
+        _, lanes = self._working.get(run, (scope, 0))
+        self._working[run] = (scope, lanes + 1)
+
+    def leave(self, run: str) -> None:
+        scope, lanes = self._working[run]
+        if lanes == 1:
+            del self._working[run]
+        else:
+            self._working[run] = (scope, lanes - 1)
+
+    def is_halted(self, run: str) -> bool:
+        return self.stopping or run in self._halted
+
+    def read(self) -> None:
+        """Read every run at work again. Raises Unavailable while the store is away."""
+        halted = set()
+        for run, (scope, _) in list(self._working.items()):
+            try:
+                if control_of(self._room, scope, run).obstacle:
+                    halted.add(run)
+            except UnknownRun:
+                halted.add(run)
+        self._halted = frozenset(halted)
+
+    def rests(self, account: str) -> bool:
+        return self._rests.get(account, (0.0, 0.0))[0] > time.monotonic()
+
+    def rest(self, account: str, longest: float = _LONGEST_REST) -> float:
+        """Leave the account alone, for longer each time in a row; returns for how many seconds."""
+        until, before = self._rests.get(account, (0.0, 0.0))
+        if until > time.monotonic():
+            return before
+        seconds = min(max(before * 2, _FIRST_REST), longest)
+        self._rests[account] = (time.monotonic() + seconds, seconds)
+        return seconds
+
+    def went_well(self, account: str) -> None:
+        self._rests.pop(account, None)

@@ -1,0 +1,177 @@
+"""Claims: a batch is taken, marked and given back by compare-and-set, so that two senders never send the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.channels.domain import reasons
+from services.channels.domain.handing_off import Answer
+from services.channels.domain.ledger import Ledger, Patience
+from services.channels.domain.run import RunOrder
+from services.channels.use_cases.gating import Gated, Letter
+from services.channels.use_cases.room import Room, order_of, scope_of
+from services.channels.use_cases.suppressing import suppress_addresses
+from services.kit.outbox import append_event
+from services.kit.owners import is_gone
+from services.kit.scope import Scope, everywhere
+from services.kit.store.port import Document, Order
+from services.kit.store.rule import And, Equals, Exists, Range
+
+PAGE = 200
+
+
+@dataclass(slots=True)
+class Claim:
+    """A batch that is ours until its lease ends."""
+
+    scope: Scope
+    order: RunOrder
+    ledger: Ledger
+    until: int
+    lost: int = 0  # members found handed off by a sender that is gone
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How claims are held: whose they are, for how long (ms), and how patiently refusals are taken."""
+
+    owner: str
+    lease: int
+    patience: Patience = field(default_factory=Patience)
+
+
+class ClaimLost(Exception):
+    """Somebody else has it: what we know of it is void."""
+
+
+def active_runs(room: Room) -> list[Document]:
+    """Every run that may have work, oldest first."""
+    runs: list[Document] = []
+    after = None
+    while True:
+        page = room.runs.find(everywhere("service:channels"), Equals("active", 1), limit=PAGE, after=after)
+        runs += page.documents
+        after = page.next
+        if after is None:
+            return runs
+
+
+def due_ledgers(room: Room, run: Document, limit: int) -> list[Document]:
+    """Ledgers of a run that somebody may take now, the longest waiting first."""
+    due = And((Equals("run", run["_id"]), Range("next_at", lte=room.clock.now())))
+    return room.ledgers.find(scope_of(run), due, order=Order("next_at"), limit=limit).documents
+
+
+def orphaned_ledgers(room: Room) -> list[Document]:
+    """Ledgers whose sender is certainly gone: they need not wait for their lease."""
+    found: list[Document] = []
+    after = None
+    while True:
+        page = room.ledgers.find(everywhere("service:channels"), Exists("owner"), limit=PAGE, after=after)
+        found += [ledger for ledger in page.documents if is_gone(ledger["owner"])]
+        after = page.next
+        if after is None:
+            return found
+
+
+def claim(room: Room, run: Document, ledgers: Sequence[Document], terms: Terms) -> list[Claim]:
+    """Take these ledgers; those that somebody was quicker with are left out.
+
+    What a sender that is gone had handed off becomes unknown, and is settled by the run's policy.
+    """
+    scope, order, now = scope_of(run), order_of(run), room.clock.now()
+    batches = room.batches.get(scope, [ledger["_id"] for ledger in ledgers])
+    until = now + terms.lease
+    claims: list[Claim] = []
+    for document in ledgers:
+        ledger = Ledger(document, batches[document["_id"]])
+        lost = ledger.settle_lost(again=order.sends_again, now=now, patience=terms.patience)
+        ledger.claim(terms.owner, until)
+        claims.append(Claim(scope, order, ledger, until, lost))
+    taken = room.ledgers.replace(scope, [each.ledger.document for each in claims])
+    return [each for each in claims if each.ledger.document["_id"] in taken]
+
+
+def keep(room: Room, claim: Claim, terms: Terms) -> None:
+    """Write the ledger as it stands and hold it for another lease. Raises ClaimLost."""
+    until = room.clock.now() + terms.lease
+    claim.ledger.claim(terms.owner, until)
+    _write(room, claim)
+    claim.until = until
+
+
+def give_back(room: Room, claim: Claim, not_before: int = 0) -> None:
+    """Write the ledger, tell of it, and let others have what is left. Raises ClaimLost."""
+    ledger, now = claim.ledger, room.clock.now()
+    ledger.release(not_before)
+    document, order = ledger.document, claim.order
+    version = document["version"] + 1
+    what: dict[str, Any] = {
+        "run": order.run,
+        "campaign": order.campaign,
+        "sequence": document["sequence"],
+        "version": version,
+    }
+    settled = document["settled"]
+    if document["told"] != document["states"]:
+        document["told"] = document["states"]
+        progress = {**what, "totals": ledger.totals(), "settled": settled}
+        append_event(document, room.ids.new("evt"), "BatchProgressed", now, progress)
+    if settled:
+        outcome = {**what, "channel": order.channel, "purpose": order.purpose, **ledger.by_outcome()}
+        append_event(document, room.ids.new("evt"), "BatchSettled", now, outcome)
+    _write(room, claim)
+
+
+def _write(room: Room, claim: Claim) -> None:
+    if not room.ledgers.replace(claim.scope, [claim.ledger.document]):
+        raise ClaimLost
+
+
+def apply_gated(room: Room, claim: Claim, gated: Gated) -> None:
+    """Write verdicts into the ledger and mark the letters handed off; the caller then keeps the claim."""
+    now = room.clock.now()
+    for place, verdict in gated.verdicts:
+        claim.ledger.judged(place, verdict, now)
+    claim.ledger.hand_off([letter.places for letter in gated.letters], gated.revision, now)
+
+
+def apply_answers(room: Room, claim: Claim, letters: Sequence[Letter], answers: Sequence[Answer], terms: Terms) -> None:
+    """Write what became of the letters; addresses that do not exist are suppressed first, and told of."""
+    now, order, ledger = room.clock.now(), claim.order, claim.ledger
+    bounced: list[str] = []
+    for letter, answer in zip(letters, answers, strict=True):
+        bounces = ledger.answered(letter.places, answer, again=order.sends_again, now=now, patience=terms.patience)
+        for bounce, recipient in zip(bounces, (letter.recipient, *letter.others), strict=False):
+            bounced.append(recipient.address)
+            told = {
+                "member": recipient.member,
+                "contact_point": recipient.contact_point,
+                "channel": order.channel,
+                "status": bounce.status,
+                "run": order.run,
+            }
+            append_event(ledger.document, room.ids.new("evt"), "ContactPointBounced", now, told)
+    if bounced:
+        suppress_addresses(room, claim.scope, order.community, order.channel, bounced)
+
+
+def close_cancelled(room: Room, claim: Claim) -> None:
+    """The run was cancelled: nothing that is left is sent."""
+    claim.ledger.close_open(reasons.CANCELLED, room.clock.now())
+    give_back(room, claim)
+
+
+def retire_if_done(room: Room, run: Document) -> bool:
+    """Stop looking at a run whose plan is closed and whose batches are all settled."""
+    planned = run.get("batches")
+    if planned is None:
+        return False
+    scope = scope_of(run)
+    mine = Equals("run", run["_id"])
+    if room.ledgers.count(scope, mine) < planned or room.ledgers.count(scope, And((mine, Exists("next_at")))):
+        return False
+    room.runs.replace(scope, [{**run, "active": None}])
+    return True

@@ -1,0 +1,141 @@
+"""A handful through the gate: everything that must be known of its members, asked together, and a verdict for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from services.channels.domain.gate import SEND, Decision, Gate, Recipient, Verdict
+from services.channels.domain.ledger import Ledger
+from services.channels.domain.run import SERVICE_PURPOSES, RunOrder
+from services.channels.use_cases.room import Room
+from services.channels.use_cases.suppressing import Suppressed
+from services.kit.clock import DAY, SECOND
+from services.kit.scope import Scope
+from services.kit.store.rule import And, Equals, In, Not, Range
+
+FRESH = 5 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message: the places it is written to, and what members said of the first and of the others."""
+
+    places: list[int]
+    recipient: Recipient
+    others: list[Recipient]
+    tracked: bool
+
+
+@dataclass(slots=True)
+class Gated:
+    """A handful judged at ``at`` (UTC ms): letters to hand off, and verdicts that do not send."""
+
+    at: int
+    revision: int
+    letters: list[Letter] = field(default_factory=list)
+    verdicts: list[tuple[int, Verdict]] = field(default_factory=list)
+
+    def is_stale(self, now: int) -> bool:
+        return now - self.at > FRESH
+
+
+def gate_handful(
+    room: Room, scope: Scope, order: RunOrder, revision: int, groups: Sequence[Sequence[int]], members: Sequence[str]
+) -> Gated:
+    """Judge the members at these places. Raises Unavailable while members is away: sending waits."""
+    content = room.campaigns.revision(order, revision)
+    places = [place for group in groups for place in group]
+    asked = [members[place] for place in places]
+    at = room.clock.now()  # before asking: what is answered is at least as new
+    recipients = room.members.resolve(order, asked, content.fields)
+    addresses = [recipient.address for recipient in recipients]
+    suppressed = Suppressed(room, scope, order, asked, addresses)
+    received = received_lately(room, scope, order, asked, at)
+    gate = Gate(order, at)
+    gated = Gated(at, revision)
+    by_place = dict(zip(places, recipients, strict=True))
+    for group in groups:
+        if len(group) == 1:
+            place = group[0]
+            recipient = by_place[place]
+            verdict = gate.judge(
+                recipient,
+                suppressed=suppressed.holds(recipient.member, recipient.address),
+                received=received.get(recipient.member, 0),
+            )
+            if verdict is SEND:
+                gated.letters.append(Letter([place], recipient, [], recipient.may_track))
+            else:
+                gated.verdicts.append((place, verdict))
+            continue
+        _gate_household(gated, gate, group, by_place, suppressed, received)
+    return gated
+
+
+def _gate_household(
+    gated: Gated,
+    gate: Gate,
+    group: Sequence[int],
+    by_place: dict[int, Recipient],
+    suppressed: Suppressed,
+    received: dict[str, int],
+) -> None:
+    """Members who shared an address when the run was planned: one letter for each address they have now.
+
+    Who may not be written to is left out of it; it is tracked only where all it is written to may be.
+    """
+    by_address: dict[str, list[int]] = {}
+    for place in group:
+        recipient = by_place[place]
+        verdict = gate.judge(
+            recipient,
+            suppressed=suppressed.holds(recipient.member, recipient.address),
+            received=received.get(recipient.member, 0),
+        )
+        if verdict.decision is Decision.SEND:
+            by_address.setdefault(recipient.address, []).append(place)
+        else:
+            gated.verdicts.append((place, verdict))
+    for places in by_address.values():
+        first, *others = [by_place[place] for place in places]
+        tracked = all(recipient.may_track for recipient in (first, *others))
+        gated.letters.append(Letter(places, first, others, tracked))
+
+
+def received_lately(room: Room, scope: Scope, order: RunOrder, members: Sequence[str], now: int) -> dict[str, int]:
+    """How many messages under the cap each member got within its window: the ledgers are the send history."""
+    if not order.cap_count or order.is_service or not members:
+        return {}
+    since = now - order.cap_window_days * DAY
+    counts: dict[str, int] = {}
+    lowest, highest = min(members), max(members)
+    for run in _promotional_runs(room, scope, order, since):
+        overlapping = And((Equals("run", run), Range("first_member", lte=highest), Range("last_member", gte=lowest)))
+        after = None
+        while True:
+            page = room.batches.find(scope, overlapping, limit=200, after=after)
+            ledgers = room.ledgers.get(scope, [batch["_id"] for batch in page.documents])
+            for batch in page.documents:
+                if batch["_id"] in ledgers:
+                    for member in Ledger(ledgers[batch["_id"]], batch).received_by(since, members):
+                        counts[member] = counts.get(member, 0) + 1
+            after = page.next
+            if after is None:
+                break
+    return counts
+
+
+# A run sends for at most so long after its launch: older ones cannot have sent within the window.
+_LONGEST_RUN = 60 * DAY
+
+
+def _promotional_runs(room: Room, scope: Scope, order: RunOrder, since: int) -> list[str]:
+    rule = And(
+        (
+            Range("launched_at", gte=since - _LONGEST_RUN),
+            Not(In("purpose", tuple(sorted(SERVICE_PURPOSES)))),
+            Not(Equals("_id", order.run)),
+        )
+    )
+    return [run["_id"] for page in room.runs.stream(scope, rule, fields=()) for run in page]

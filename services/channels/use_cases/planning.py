@@ -1,0 +1,114 @@
+"""What campaigns planned becomes work here: runs, batches, and the ledgers where it is claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.channels.domain.ledger import new_ledger
+from services.channels.domain.run import RunOrder, RunState
+from services.channels.use_cases.room import ACTOR, Room, UnknownRun, change
+from services.kit.ids import derived_id
+from services.kit.scope import Scope, stored_scope
+from services.kit.store.port import Document, Patch
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedBatch:
+    """A page of the audience; each group shares an address, most often of one member."""
+
+    run: str
+    sequence: int
+    groups: Sequence[Sequence[str]]
+
+
+def batch_id(order_launched_at: int, run: str, sequence: int) -> str:
+    """The same batch has the same id however often it is planned."""
+    return derived_id("bat", order_launched_at, sequence, run)
+
+
+def record_launch(room: Room, order: RunOrder) -> None:
+    """A run begins. A pause or cancellation that came before its launch stands."""
+    scope = stored_scope(order.agency, order.community, ACTOR)
+    document = _run_document(order, RunState.RUNNING)
+    if room.runs.insert(scope, [document]):
+        return
+
+    def complete(run: Document) -> Document | None:
+        return None if run.get("order") else {**document, "state": run["state"], "version": run["version"]}
+
+    change(room.runs, scope, order.run, complete)
+
+
+def _run_document(order: RunOrder, state: RunState) -> Document:
+    return {
+        "_id": order.run,
+        "agency": order.agency,
+        "community": order.community,
+        "version": 1,
+        "schema_version": 1,
+        "order": order.document(),
+        "purpose": order.purpose,
+        "account": order.account,
+        "state": state.value,
+        "revision": order.revision,
+        "launched_at": order.launched_at,
+        "batches": None,
+        "active": 1,
+    }
+
+
+def add_batches(room: Room, agency: str, community: str, planned: Sequence[PlannedBatch]) -> int:
+    """Put batches where senders claim them; those known already stay as they are. Returns how many were new.
+
+    Raises UnknownRun for a batch of a run whose launch is not known.
+    """
+    scope = stored_scope(agency, community, ACTOR)
+    runs = room.runs.get(scope, sorted({batch.run for batch in planned}))
+    now = room.clock.now()
+    batches: list[Document] = []
+    for batch in planned:
+        run = runs.get(batch.run)
+        if run is None or not run.get("order"):
+            raise UnknownRun
+        batches.append(_batch_document(run, batch))
+    room.batches.insert(scope, batches)
+    added = room.ledgers.insert(scope, [new_ledger(batch, now) for batch in batches])
+    asleep = [run["_id"] for run in runs.values() if not run.get("active")]
+    if added and asleep:
+        room.runs.patch(scope, [Patch(run, set={"active": 1}) for run in asleep])
+    room.nudge()
+    return len(added)
+
+
+def _batch_document(run: Document, batch: PlannedBatch) -> Document:
+    members = [member for group in batch.groups for member in group]
+    shared = any(len(group) > 1 for group in batch.groups)
+    return {
+        "_id": batch_id(run["launched_at"], batch.run, batch.sequence),
+        "agency": run["agency"],
+        "community": run["community"],
+        "version": 1,
+        "schema_version": 1,
+        "run": batch.run,
+        "sequence": batch.sequence,
+        "members": members,
+        "sizes": [len(group) for group in batch.groups] if shared else [],
+        "first_member": min(members),
+        "last_member": max(members),
+    }
+
+
+def close_plan(room: Room, scope: Scope, run: str, batches: int) -> None:
+    """The plan is complete: so many batches, and no more."""
+    room.runs.patch(scope, [Patch(run, set={"batches": batches})])
+
+
+def make_revision(room: Room, scope: Scope, run: str, number: int) -> None:
+    """What is not handed off yet gets this revision."""
+    room.runs.patch(scope, [Patch(run, max={"revision": number})])
+
+
+def end_run(room: Room, scope: Scope, run: str) -> None:
+    """Campaigns counts it as finished: nothing is looked for any more."""
+    room.runs.patch(scope, [Patch(run, set={"active": None})])
