@@ -152,7 +152,10 @@ def test_members_are_listed_in_order_and_page_by_page(room: Room, scope: Scope, 
     assert [member["given_name"] for member in first.documents] == ["Dee", "Cem", "Bea"]
     second = list_members(room, scope, club["_id"], order="-name", size=3, after=first.next)
     assert ([member["given_name"] for member in second.documents], second.next) == (["Ada"], None)
-    assert [m["given_name"] for m in list_members(room, scope, club["_id"], search="DEE@mail").documents] == ["Dee"]
+    for search in ("DEE@mail", "dee"):
+        assert [m["given_name"] for m in list_members(room, scope, club["_id"], search=search).documents] == ["Dee"]
+    found = list_members(room, scope, club["_id"], search="0470 12 34 56").documents
+    assert [member["given_name"] for member in found] == ["Cem"]
 
 
 def test_nothing_crosses_communities(room: Room, scope: Scope, register: Register) -> None:

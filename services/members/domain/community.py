@@ -9,7 +9,7 @@ from typing import Any
 
 from services.kit.errors import Invalid, NotFound
 from services.members.domain.law import Laws
-from services.members.domain.permission import BASES, Law, Record
+from services.members.domain.permission import BASES, Law, Record, Signature, permission_tokens, signature_of
 from services.members.domain.standing import StandingRule, standing_rule
 from services.members.domain.values import iso_date, locale_tag, tidy, time_zone
 
@@ -22,6 +22,7 @@ ATTRIBUTE_TYPES = (TEXT, NUMBER, FLAG, DATE)
 LANGUAGES = ("fr", "en")
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _LONGEST_TEXT = 500
+_REMEMBERED = 4_096
 
 
 class UnknownCommunity(NotFound):
@@ -72,7 +73,7 @@ class AttributeKind:
 class Community:
     """A community's record with what it means, compiled once per version."""
 
-    __slots__ = ("attributes", "gives", "id", "law", "reasons", "record", "relations", "standing")
+    __slots__ = ("_allowed", "attributes", "gives", "id", "law", "reasons", "record", "relations", "standing")
 
     def __init__(self, record: Record, laws: Laws) -> None:
         self.record = record
@@ -88,6 +89,21 @@ class Community:
             for a in record["attributes"]
         }
         self.standing: StandingRule = standing_rule(record["standing_rule"], frozenset(self.relations))
+
+        self._allowed: dict[Signature, tuple[str, ...]] = {}
+
+    def allowed(self, record: Record, now: int) -> list[str]:
+        """The permission tokens of a member; of the many who agreed to the same in the same way, derived once."""
+        signature = signature_of(record, now)
+        if signature is None:
+            return permission_tokens(record, now, self.law, self.gives)
+        known = self._allowed.get(signature)
+        if known is None:
+            known = tuple(permission_tokens(record, now, self.law, self.gives))
+            if len(self._allowed) >= _REMEMBERED:
+                self._allowed.clear()
+            self._allowed[signature] = known
+        return list(known)
 
     @property
     def agency(self) -> str:

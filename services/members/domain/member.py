@@ -20,8 +20,8 @@ from services.members.domain.events import (
     standing_change,
     standings_changed,
 )
-from services.members.domain.permission import Entry, Record, permission_tokens
-from services.members.domain.values import address_on, fold, iso_date, locale_tag, search_words, tidy, time_zone
+from services.members.domain.permission import Entry, Record
+from services.members.domain.values import EMAIL, address_on, fold, iso_date, locale_tag, search_words, tidy, time_zone
 
 PERSON = "person"
 ORGANISATION = "organisation"
@@ -174,20 +174,18 @@ def derive(record: Record, community: Community, now: int) -> None:
     standing = community.standing.standings(record, now)
     record["standing"] = standing
     record["lifecycle"] = community.standing.lifecycle(record, now, standing)
-    allowed = record["state"] == ACTIVE
-    record["permission"] = permission_tokens(record, now, community.law, community.gives) if allowed else []
+    record["permission"] = community.allowed(record, now) if record["state"] == ACTIVE else []
     record["search"] = searched_by(record)
 
 
 def searched_by(record: Record) -> list[str]:
-    """The words and addresses that find the member, by prefix."""
+    """The words of names and the e-mail addresses that find the member, by prefix; other addresses have claims."""
     words = dict.fromkeys(record["sort_name"].split())
     if record["kind"] == ORGANISATION or not record["family_name"]:
         words.update(dict.fromkeys(search_words(record["display_name"])))
     for point in record["contact_points"]:
-        words[point["address"]] = None
-    if record["external_id"]:
-        words[fold(record["external_id"])] = None
+        if point["channel"] == EMAIL:
+            words[point["address"]] = None
     return list(words)
 
 

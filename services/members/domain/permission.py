@@ -306,23 +306,54 @@ def permission_tokens(record: Record, now: int, law: Law, gives: Gives) -> list[
     relations, ledger = record["relations"], record["ledger"]
     if not relations and not ledger:
         return []
-    candidates: set[str] = set()
+    reached = tuple(dict.fromkeys(point["channel"] for point in record["contact_points"]))
+    asked: set[tuple[str, str]] = set()
     for relation in relations:
         for basis in gives.get(relation["kind"], ()):
-            candidates.update(_purposes_of(law, basis))
+            asked.update((purpose, channel) for purpose in _purposes_of(law, basis) for channel in reached)
     for entry in ledger:
         if entry["act"] == GRANT:
-            candidates.update(entry["purposes"])
-    if not candidates:
-        return []
-    channels = list(dict.fromkeys(point["channel"] for point in record["contact_points"]))
+            channels = entry["channels"]
+            for purpose in entry["purposes"]:
+                if purpose in WITHOUT_CHANNEL:
+                    asked.add((purpose, ""))
+                else:
+                    asked.update((purpose, channel) for channel in reached if not channels or channel in channels)
     return [
         f"{purpose}:{channel}" if channel else purpose
-        for purpose in PURPOSES
-        if purpose in candidates
-        for channel in (("",) if purpose in WITHOUT_CHANNEL else channels)
+        for purpose, channel in sorted(asked, key=_rank)
         if verdict(record, purpose, channel, now, law, gives).allowed
     ]
+
+
+Signature = tuple[Any, ...]
+
+
+def signature_of(record: Record, now: int) -> Signature | None:
+    """All that permission tokens depend on, for a member whose grants count whenever they were given; None for others:
+    there are objections, an age, a guardian, or an address to look at."""
+    if record["birth_date"] or record["guardians"]:
+        return None
+    parts: list[Any] = [day_of(now), *(point["channel"] for point in record["contact_points"])]
+    for relation in record["relations"]:
+        parts += (relation["kind"], relation["since"], relation["until"])
+    for entry in record["ledger"]:
+        if entry["act"] != GRANT or entry["basis"] == PROFESSIONAL_ADDRESS:
+            return None
+        parts += (
+            entry["basis"],
+            entry["grade"],
+            entry.get("actor"),
+            *entry["purposes"],
+            None,
+            *entry["channels"],
+            None,
+        )
+    return tuple(parts)
+
+
+def _rank(asked: tuple[str, str]) -> tuple[int, str]:
+    return PURPOSES.index(asked[0]), asked[1]
 
 
 def minor_at(record: Record, at: int, law: Law) -> bool:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from services.kit.errors import Invalid
 from services.kit.scope import Scope
 from services.kit.store.port import Document, Order, Page
-from services.kit.store.rule import And, Equals, Range, Rule
+from services.kit.store.rule import And, Equals, In, Range, Rule
+from services.members.domain.community import Community
 from services.members.domain.engagement import RECEIVED
+from services.members.domain.household import EXTERNAL
 from services.members.domain.member import MERGED
 from services.members.domain.permission import Record
 from services.members.domain.segment import LISTED, read_rule, search_rule
+from services.members.domain.values import PHONE, BadAddress, phone_number
+from services.members.use_cases.registering import owners_of
 from services.members.use_cases.room import Room
 
 ORDERS = {
@@ -53,7 +58,7 @@ def list_members(
     if rule:
         parts.append(read_rule(rule, community, room.clock.now()).certain)
     if search:
-        parts.append(search_rule(search))
+        parts.append(_searched(room, scope, community, search))
     return room.members.find(
         scope.within(community_id),
         parts[0] if len(parts) == 1 else And(tuple(parts)),
@@ -61,6 +66,15 @@ def list_members(
         limit=size,
         after=after,
     )
+
+
+def _searched(room: Room, scope: Scope, community: Community, text: str) -> Rule:
+    """By phone number or external id where the text is one that somebody has; else by words."""
+    exact = [(EXTERNAL, text.strip())]
+    with suppress(BadAddress):
+        exact.append((PHONE, phone_number(text, community.country)))
+    owners = {owner for several in owners_of(room, scope, community.id, exact).values() for owner in several}
+    return In("_id", tuple(sorted(owners))) if owners else search_rule(text)
 
 
 @dataclass(frozen=True, slots=True)
