@@ -29,7 +29,7 @@ class Community(Mirror):
     campaign_settings = answer_to("CampaignService.GetCampaignSettings", part="settings", parent="community")
 
 
-KINDS["com"] = "Community"
+KINDS["cmt"] = "Community"
 BATCHES["Community"] = by_rpc("CommunityService.GetCommunities")
 
 QUERIES = {

@@ -8,6 +8,7 @@ from services.gateway.asking import Desk
 from services.gateway.engine.answering import Graph
 from services.gateway.public.pages import PublicDesk, public_pages
 from services.gateway.web.events import event_door
+from services.gateway.web.explorer_pages import explorer_pages
 from services.gateway.web.files import file_doors
 from services.gateway.web.graph import graph_pages
 
@@ -16,6 +17,7 @@ def make_app(graph: Graph, desk: Desk, public: PublicDesk, most_upload_bytes: in
     """The application over its parts; opens nothing itself."""
     app = Flask(__name__, static_folder=None)
     app.register_blueprint(graph_pages(graph, desk))
+    app.register_blueprint(explorer_pages())
     app.register_blueprint(event_door(desk))
     app.register_blueprint(file_doors(desk, most_upload_bytes))
     app.register_blueprint(public_pages(public))
