@@ -55,7 +55,7 @@ class AskedMembers:
         for page in self._members.StreamAudience(asked, metadata=self._peer.as_service(scope)):
             yield AudiencePage([" ".join(group.members) for group in page.groups], page.last)
 
-    def audience(self, scope: Scope, community: str, rule: str, channel: str) -> Audience:  # noqa: ARG002 # of every channel: the gate tells who has no address
+    def audience(self, scope: Scope, community: str, rule: str) -> Audience:
         asked = segments.PreviewSegmentRequest(community=community, rule=rule)
         counted = self._segments.PreviewSegment(asked, metadata=self._reading(scope, community))
         return Audience(counted.within, counted.unmeasurable)

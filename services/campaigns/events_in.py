@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from fanfare.channels.v1 import delivery_events_pb2 as channels
 from fanfare.gateway.v1 import public_events_pb2 as gateway
+from fanfare.members.v1 import import_events_pb2 as imports
 from fanfare.members.v1 import member_events_pb2 as members
 from services.campaigns.domain.figures import COUNTS
 from services.campaigns.use_cases.converting import Interaction, take_interactions
@@ -45,6 +46,9 @@ def handlers(desk: Desk) -> Mapping[str, Handler]:
         ),
         "fanfare.members.v1.MembersImported": _per_community(
             _imported, lambda scope, community, gains: take_gains(desk, scope, community, gains)
+        ),
+        "fanfare.members.v1.ImportUndone": _per_community(
+            _undone, lambda scope, community, gains: take_gains(desk, scope, community, gains)
         ),
         "fanfare.members.v1.StandingsChanged": _per_community(
             _standings, lambda scope, community, gains: take_gains(desk, scope, community, gains)
@@ -117,6 +121,16 @@ def _imported(event: Event) -> Iterable[Gain]:
     return [Gain(what, key, event.at, count) for what, count in counts.items() if count]
 
 
+def _undone(event: Event) -> Iterable[Gain]:
+    said = imports.ImportUndone.FromString(event.data)
+    counts = {JOINED: len(said.removed)}
+    for change in said.standing_changes:
+        for what in _lost(change):
+            counts[what] = counts.get(what, 0) + 1
+    key = f"{getattr(said, 'import')}:{said.chunk}"
+    return [Gain(what, f"{key}:undone", event.at, -count, key) for what, count in counts.items() if count]
+
+
 def _standings(event: Event) -> Iterable[Gain]:
     for change in members.StandingsChanged.FromString(event.data).changes:
         for what in _gained(change):
@@ -126,6 +140,12 @@ def _standings(event: Event) -> Iterable[Gain]:
 def _gained(change: members.StandingChange) -> Iterable[str]:
     yield from change.gained
     if _CLIENT in change.gained and _PROSPECT in change.lost:
+        yield CONVERTED
+
+
+def _lost(change: members.StandingChange) -> Iterable[str]:
+    yield from change.lost
+    if _CLIENT in change.lost and _PROSPECT in change.gained:
         yield CONVERTED
 
 

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002 # the doors have the shape of their ports
+# the doors have the shape of their ports
 """The services next door, as campaigns sees them: members and channels that a test sets up and may send away."""
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class MembersNextDoor:
             page = left[start : start + self.page_size]
             yield AudiencePage([" ".join(group) for group in page], page[-1][0])
 
-    def audience(self, scope: Scope, community: str, rule: str, channel: str) -> Audience:
+    def audience(self, scope: Scope, community: str, rule: str) -> Audience:
         if self.away:
             raise AWAY
         return Audience(sum(map(len, self.groups)), self.unmeasurable)

@@ -50,14 +50,14 @@ def check(
     *,
     sender: Sender | None,
     catalogue: Catalogue,
-    audience: Audience,
+    audience: Audience | None,
     now: int,
 ) -> list[Problem]:
-    """Everything that stops a launch now; nothing: it may go."""
+    """Everything that stops a launch now; nothing: it may go. ``audience`` is None where the rule cannot be read."""
     return [
         *check_content(draft, compiled, catalogue),
         *_sender(draft, community, sender),
-        *_audience(audience),
+        *(_audience(audience) if audience else ()),
         *_time(draft, now),
     ]
 

@@ -312,6 +312,7 @@ class GainDocument(FanfareDocument):
     what = me.StringField(required=True)  # `joined`, `prospect`, `fan`, `client`, `converted`
     at = me.LongField(required=True)
     count = me.LongField(required=True)
+    undoes = me.StringField()  # null, or the gain that this one takes back
 
     meta = {  # mongoengine's own form
         "collection": "gains",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.campaigns.domain.campaign import Campaign, State
-from services.campaigns.domain.run import revision as revision_of
 from services.campaigns.use_cases.desk import Desk, trying_again
-from services.campaigns.use_cases.opening import open_run
+from services.campaigns.use_cases.opening import keep_revision, open_run
 from services.kit.errors import FanfareError, Kind, VersionConflict
 from services.kit.scope import Scope, stored_scope
 
@@ -37,11 +36,7 @@ def confirm_control(desk: Desk, campaign: Campaign) -> bool:
     pending and is asked again, soon, by the controller."""
     scope = stored_scope(campaign.agency, campaign.community, "service:campaigns")
     open_run(desk, campaign)
-    desk.revisions.add(
-        scope,
-        campaign.order(campaign.run, launched_at=campaign.launched_at, id_ceiling="", revision=campaign.revision),
-        revision_of(campaign.run, campaign.revision, campaign.compiled()),
-    )
+    keep_revision(desk, campaign)
     try:
         desk.channels.control(scope, campaign.run, _SENDERS_STATE[campaign.state], campaign.revision)
     except FanfareError as error:

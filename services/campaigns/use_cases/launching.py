@@ -7,7 +7,7 @@ import structlog
 from services.campaigns.domain.campaign import Campaign, LaunchBlocked
 from services.campaigns.domain.checks import Audience, check
 from services.campaigns.domain.run import id_ceiling
-from services.campaigns.domain.wording import Problem
+from services.campaigns.domain.wording import Problem, Wording
 from services.campaigns.use_cases.desk import Desk, require_version, trying_again
 from services.campaigns.use_cases.opening import open_run
 from services.kit.errors import FanfareError, Kind, VersionConflict
@@ -98,7 +98,7 @@ def _fired(desk: Desk, campaign: Campaign) -> bool:
 
 def _checked(desk: Desk, scope: Scope, campaign: Campaign) -> tuple[list[Problem], Audience]:
     draft = campaign.draft
-    audience = desk.members.audience(scope, campaign.community, draft.rule, draft.channel)
+    audience, wrong = _audience(desk, scope, campaign)
     problems = check(
         draft,
         campaign.community,
@@ -108,4 +108,15 @@ def _checked(desk: Desk, scope: Scope, campaign: Campaign) -> tuple[list[Problem
         audience=audience,
         now=desk.clock.now(),
     )
-    return problems, audience
+    return [*wrong, *problems], audience or Audience(0)
+
+
+def _audience(desk: Desk, scope: Scope, campaign: Campaign) -> tuple[Audience | None, list[Problem]]:
+    """Whom the rule reaches now; or None, and what members found wrong with it."""
+    try:
+        return desk.members.audience(scope, campaign.community, campaign.draft.rule), []
+    except FanfareError as error:
+        if error.kind is not Kind.INVALID:
+            raise
+        said = Wording(error.message, error.params.get("message_fr", error.message))
+        return None, [Problem(error.reason, error.field or "rule", said)]

@@ -27,6 +27,13 @@ def open_run(desk: Desk, campaign: Campaign) -> None:
         return  # somebody changed the campaign meanwhile; the opener clears it
 
 
+def keep_revision(desk: Desk, campaign: Campaign) -> None:
+    """Keep the content in force under its number, from which it always follows; once it is kept it never changes."""
+    scope = stored_scope(campaign.agency, campaign.community, "service:campaigns")
+    order = campaign.order(campaign.run, launched_at=campaign.launched_at, id_ceiling="", revision=campaign.revision)
+    desk.revisions.add(scope, order, revision_of(campaign.run, campaign.revision, campaign.compiled()))
+
+
 def open_runs(desk: Desk) -> int:
     """Open what a crash left; how many."""
     launched = desk.campaigns.opening()

@@ -7,6 +7,7 @@ from services.campaigns.domain.content import Compiled
 from services.campaigns.domain.run import Order, Revision, campaign_of_test_run, id_ceiling, test_run
 from services.campaigns.domain.run import revision as revision_of
 from services.campaigns.use_cases.desk import Desk, Rendered, Tested
+from services.campaigns.use_cases.opening import keep_revision
 from services.kit.errors import Invalid, NotFound
 from services.kit.scope import Scope
 
@@ -25,10 +26,12 @@ def send_test(desk: Desk, scope: Scope, campaign_id: str, member: str, to: str) 
 
 def get_revision(desk: Desk, scope: Scope, run_id: str, number: int) -> Revision:
     """A run's revision; 0: the newest."""
-    if not number:
-        run = desk.runs.one(scope, run_id)
-        number = desk.campaigns.one(scope, run.order.campaign).revision
-    found = desk.revisions.find(scope, run_id, number)
+    found = desk.revisions.find(scope, run_id, number) if number else None
+    if found is None:
+        campaign = desk.campaigns.one(scope, desk.runs.one(scope, run_id).order.campaign)
+        if number in (0, campaign.revision):  # just made, and told of before it was kept
+            keep_revision(desk, campaign)
+            found = desk.revisions.find(scope, run_id, campaign.revision)
     if found is None:
         raise NotFound("There is no such revision of this run.", field="number")
     return found

@@ -19,12 +19,16 @@ _PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """So many members joined, gained a standing or were converted at ``at``; ``key`` makes it count once."""
+    """So many members joined, gained a standing or were converted at ``at``; ``key`` makes it count once.
+
+    What takes back (``count`` below zero) names the key it ``undoes``, and counts on the day of that.
+    """
 
     what: str
     key: str
     at: int
     count: int = 1
+    undoes: str = ""
 
 
 def create_objective(desk: Desk, scope: Scope, community: str, goal: Goal) -> Objective:
@@ -67,6 +71,10 @@ def list_objectives(desk: Desk, scope: Scope, *, size: int, after: str) -> Liste
 def take_gains(desk: Desk, scope: Scope, community: str, gains: Iterable[Gain]) -> None:
     """Keep what is new. ``scope`` is the community's."""
     documents = [_gain(scope.agency, community, gain) for gain in gains]
+    undone = desk.gains.get(scope, [each["undoes"] for each in documents if each["undoes"]])
+    for document in documents:
+        if document["undoes"] in undone:
+            document["at"] = undone[document["undoes"]]["at"]
     if documents and desk.gains.insert(scope, documents):
         desk.recount(scope.agency, community)
 
@@ -168,4 +176,5 @@ def _gain(agency: str, community: str, gain: Gain) -> Document:
         "what": gain.what,
         "at": gain.at,
         "count": gain.count,
+        "undoes": f"gain:{gain.what}:{gain.undoes}" if gain.undoes else None,
     }
