@@ -214,7 +214,7 @@ def _index(document_class: type, spec: Any, *, everywhere: bool) -> Index:
     only = through.pop()
     if only is not None and (unique or everywhere):
         raise Invalid(f"{where} lies in a list; only scalars can be unique or indexed everywhere.", field="indexes")
-    if only is None and not all(place and place.scalar for place in places):
+    if not all(place and (place.scalar or (place.through and place.rest)) for place in places):
         raise Invalid(f"{where} names a path that holds no scalar.", field="indexes")
     return Index(
         tuple(place.rest if only else path for place, path in zip(places, paths, strict=True) if place),

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from services.kit.errors import Forbidden, Invalid
+from services.kit.errors import Forbidden, Invalid, Unavailable
 from services.kit.scope import EVERY_AGENCY, Scope
 from services.kit.store.compare import Sql
 from services.kit.store.compile import Reach
@@ -38,8 +38,11 @@ class SqliteStore:
 
     def __init__(self, path: Path, document_classes: Sequence[type], *, busy_seconds: float = BUSY_SECONDS) -> None:
         tables = [table_of(each) for each in document_classes]
-        with troubles(path):
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"The folder of the store {path.name} cannot be made: {error.strerror}.") from error
+        with troubles(path):
             _prepare(path, tables, busy_seconds)
         self._path = path
         self._readers = Readers(path)
