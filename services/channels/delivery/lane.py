@@ -163,7 +163,8 @@ class Lane:
         if prepared.control.cancelled:
             claiming.close_cancelled(room, claim)
             return False
-        if prepared.gated is None or self._tools.board.is_halted(self._run):
+        board = self._tools.board
+        if prepared.gated is None or board.is_halted(self._run) or board.rests(claim.order.account):
             claiming.give_back(room, claim, prepared.not_before)
             return False
         claiming.apply_gated(room, claim, prepared.gated)
