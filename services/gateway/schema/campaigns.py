@@ -7,6 +7,7 @@ from typing import Any
 import graphene
 
 from fanfare.campaigns.v1 import campaign_pb2, campaign_service_pb2
+from fanfare.channels.v1 import delivery_service_pb2
 from services.gateway.asking import BATCHES, by_rpc
 from services.gateway.schema.acts import act
 from services.gateway.schema.mirror import Mirror
@@ -34,6 +35,7 @@ class Campaign(Mirror):
     check = answer_to("CampaignService.CheckCampaign", parent="campaign")
     preview = answer_to("CampaignService.PreviewCampaign", parent="campaign", required=("member",))
     explain = answer_to("CampaignService.ExplainRecipient", parent="campaign", required=("member",))
+    deliveries = listing("DeliveryService.ListDeliveries", "Delivery", parent="run", by="run", required=("state",))
     reactions = listing("CampaignService.ListReactions", "Reaction", parent="campaign")
 
 
@@ -47,6 +49,15 @@ class Figures(Mirror):
 class Reaction(Mirror):
     class Meta:
         message = campaign_pb2.Reaction
+
+    member = one("member", "Member")
+
+
+class Delivery(Mirror):
+    """Where a member stands in a run, as the ledger has it."""
+
+    class Meta:
+        message = delivery_service_pb2.Delivery
 
     member = one("member", "Member")
 

@@ -28,6 +28,8 @@ QUERIES = {
 
 MUTATIONS = {
     "addAccount": act("AccountService.AddAccount", required=("community", "channel", "name", "sender_address")),
+    "changeAccount": act("AccountService.ChangeAccount", required=("account",)),
+    "testAccount": act("AccountService.TestAccount", required=("account",)),
     "requestSenderProof": act("AccountService.RequestSenderProof", required=("account",)),
     "stopEverything": act("DeliveryService.HoldOutgoing", name="StopEverything"),
     "letGoOn": act("DeliveryService.ReleaseOutgoing", name="LetGoOn"),

@@ -214,10 +214,15 @@ def listing(
     description: str = "",
     *,
     parent: str = "",
+    by: str = "id",
     required: Iterable[str] = (),
     hide: Iterable[str] = (),
 ) -> graphene.Field:
-    """A connection over an rpc with a page; ``parent``: the request's field that takes the parent's id."""
+    """A connection over an rpc with a page.
+
+    ``parent``: the request's field that takes the parent's id, or what the parent has under ``by``; nothing there is an
+    empty list.
+    """
     method = rpc(rpc_name)
     asks = request_class(method)
     page_field = next(
@@ -233,7 +238,10 @@ def listing(
         request = asks()
         fill(request, given)
         if parent:
-            setattr(request, parent, source.id)
+            whose = getattr(source, by)
+            if not whose:
+                return [], ""
+            setattr(request, parent, whose)
         page = getattr(request, page_field)
         page.size, page.after = size, after
         answer = asking.call(rpc_name, request)
