@@ -151,7 +151,7 @@ def said_figures(figures: Figures, locale: str) -> campaign_pb2.Figures:
         skipped=figures.skipped,
         waiting=figures.waiting,
         handed_off=figures.handed_off,
-        in_flight=figures.in_flight,
+        in_flight=totals.in_flight,
         accepted=totals.accepted,
         refused=totals.refused,
         unknown=totals.unknown,

@@ -15,7 +15,10 @@ from services.campaigns.domain.wording import Wording
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Members by where they stand, as the ledger counts them; ``addresses`` and ``messages`` beside."""
+    """Members by where they stand, as the ledger counts them; ``addresses`` and ``messages`` beside.
+
+    ``handed_off`` counts everybody who ever was: accepted, refused, unknown, and in flight.
+    """
 
     members: int = 0
     addresses: int = 0
@@ -30,6 +33,10 @@ class Totals:
     @property
     def all_skipped(self) -> int:
         return sum(self.skipped.values())
+
+    @property
+    def in_flight(self) -> int:
+        return max(self.handed_off - self.accepted - self.refused - self.unknown, 0)
 
     @property
     def terminal(self) -> int:
@@ -86,21 +93,17 @@ class Figures:
     @property
     def waiting(self) -> int:
         """Planned, and neither terminal nor in flight: with the senders, or on the way to them."""
-        return max(self.planned - self.totals.terminal - self.totals.handed_off, 0)
-
-    @property
-    def in_flight(self) -> int:
-        return self.totals.handed_off
+        return max(self.planned - self.totals.terminal - self.totals.in_flight, 0)
 
     @property
     def handed_off(self) -> int:
         """Ever handed off."""
-        return self.totals.handed_off + self.totals.accepted + self.totals.refused + self.totals.unknown
+        return self.totals.in_flight + self.totals.accepted + self.totals.refused + self.totals.unknown
 
     @property
     def add_up(self) -> bool:
         """Every member planned is terminal, once."""
-        return self.plan_closed and self.planned == self.totals.terminal and not self.totals.handed_off
+        return self.plan_closed and self.planned == self.totals.terminal and not self.totals.in_flight
 
     @property
     def cost(self) -> Money | None:
@@ -118,27 +121,22 @@ class Figures:
 NO_FIGURES = Totals()
 
 SKIPPED_BECAUSE: Mapping[str, Wording] = {
-    "permission": Wording("no permission to write", "pas de permission d’écrire"),
-    "no-basis": Wording("no permission to write", "pas de permission d’écrire"),
     "objection": Wording("objected to this purpose", "opposition à cette finalité"),
+    "no-permission": Wording("no permission to write", "pas de permission d’écrire"),
+    "no-basis": Wording("no basis to write for this purpose", "aucune base pour écrire à cette fin"),
     "evidence-too-weak": Wording("the proof of permission is too weak", "la preuve de la permission est trop faible"),
     "guardian-must-consent": Wording("a guardian must consent first", "un responsable légal doit d’abord consentir"),
     "suppressed": Wording("the address is suppressed", "l’adresse est en liste de suppression"),
-    "suppression": Wording("the address is suppressed", "l’adresse est en liste de suppression"),
-    "quiet-hours": Wording("quiet hours lasted until the end of sending", "heures calmes jusqu’à la fin de l’envoi"),
+    "no-contact-point": Wording("no address on this channel", "aucune adresse sur ce canal"),
+    "bounced-contact": Wording("the address returned earlier messages", "l’adresse a renvoyé des messages"),
     "cap": Wording("the cap on messages was reached", "le plafond de messages était atteint"),
-    "expired": Wording("the end of sending had passed", "la fin de l’envoi était passée"),
+    "expired": Wording("the time of sending was over", "la période d’envoi était terminée"),
     "cancelled": Wording("the campaign was cancelled", "la campagne a été annulée"),
     "merged": Wording("merged into another member", "fusionné avec un autre membre"),
     "erased": Wording("erased", "effacé"),
     "restricted": Wording("processing is restricted", "le traitement est limité"),
-    "held": Wording("everything is held", "tout est arrêté"),
-    "no-contact-point": Wording("no address on this channel", "aucune adresse sur ce canal"),
-    "bounced": Wording("the address bounced", "l’adresse a rebondi"),
-    "complained": Wording("complained of a message before", "s’est plaint d’un message"),
-    "invalid": Wording("the address is invalid", "l’adresse est invalide"),
+    "missing": Wording("there is no such member any more", "ce membre n’existe plus"),
     "joined-after-launch": Wording("joined after the launch", "arrivé après le lancement"),
-    "missing": Wording("there is no such member", "ce membre n’existe pas"),
 }
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from services.campaigns.domain.campaign import Campaign, State
 from services.campaigns.use_cases.desk import Desk, trying_again
 from services.campaigns.use_cases.opening import keep_revision, open_run
 from services.kit.errors import FanfareError, Kind, VersionConflict
 from services.kit.scope import Scope, stored_scope
+
+logger = structlog.get_logger(__name__)
 
 _SENDERS_STATE = {
     State.RUNNING: "running",
@@ -40,9 +44,10 @@ def confirm_control(desk: Desk, campaign: Campaign) -> bool:
     try:
         desk.channels.control(scope, campaign.run, _SENDERS_STATE[campaign.state], campaign.revision)
     except FanfareError as error:
-        if error.kind not in (Kind.UNAVAILABLE, Kind.NOT_FOUND):  # not found: the launch is still on its way to them
-            raise
-        return False
+        if error.kind is not Kind.CONFLICT:  # away, or its launch has not reached them yet
+            logger.warning("control_waits", campaign=campaign.id, state=campaign.state.value, reason=error.reason)
+            return False
+        logger.warning("control_refused", campaign=campaign.id, state=campaign.state.value, reason=error.reason)
     campaign.control_pending = False
     try:
         desk.campaigns.save(scope, campaign)
