@@ -6,7 +6,8 @@ PY := $(VENV)/bin/python
 PROTOS := $(shell find proto -name '*.proto')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup proto lock run demo test check
+.PHONY: help setup proto lock run demo test check test-faults bench-import bench-send bench-graphql bench-count \
+	bench-tracking bench-memory
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -36,6 +37,9 @@ lock: $(VENV)/.ready ## Pin versions and hashes of requirements/*.in
 run: setup ## Start Fanfare on this machine, until Ctrl-C (FANFARE_DATA, FANFARE_HTTP)
 	@exec $(PY) -m services run
 
+demo: setup ## The main job on real lists: import, send, read, buy; and the picture of it (DEMO_EXIT=1 ends it)
+	@exec $(PY) -m demo
+
 test: setup ## Run the whole test suite
 	$(PY) -m pytest
 
@@ -46,3 +50,16 @@ check: setup ## Ruff, strict mypy, import rules, proto lint and breaking changes
 	$(VENV)/bin/lint-imports
 	$(PY) proto/check.py
 	$(PY) -m services.gateway schema --check
+
+bench-import bench-send bench-graphql bench-count bench-tracking bench-memory: bench-%: setup
+	@exec $(PY) -m bench $* $(N)
+
+bench-import: ## Measure importing, against plain SQLite (N= rows)
+bench-send: ## Measure sending, against a blast of one message (N= members, DKIM=1 signs)
+bench-graphql: ## Measure a page of fifty members, against plain execution (N= members)
+bench-count: ## Measure a rule's live count, against SQL by hand (N= members)
+bench-tracking: ## Measure the tracking redirect, against a bare one (N= members)
+bench-memory: ## Measure memory at rest, importing and sending (N= members, and a tenth)
+
+test-faults: setup ## Kill services at 200 random moments, and account for everything (KILLS=, SEED=)
+	@exec $(PY) -m tests.faults $(or $(KILLS),200) $(SEED)

@@ -44,7 +44,8 @@ def main() -> int:
     language = os.environ.get("DEMO_LANGUAGE", "") or terminal_language()
     say = words(language if language in LANGUAGES else "en")
     console = Console()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with ExitStack() as stack:
         try:
             _tell(stack, console, language if language in LANGUAGES else "en", say)

@@ -82,24 +82,24 @@ FESTIVAL = CommunityPlan(
         ListPlan(
             "listmonk-export.csv",
             declares={
-                "purposes": ["NEWS", "PROMOTION", "TRACKING"],
+                "purposes": ["NEWS", "TRACKING"],
                 "channels": ["email"],
                 "basis": "consent",
-                "evidence": "Everybody on this list ticked “news and offers by e-mail, and what I click is measured” "
+                "evidence": "Everybody on this list ticked “news by e-mail, and what I open and click may be counted” "
                 "at the 2025 box office; the slips are in the archive, box 12.",
             },
         ),
     ),
     aim=Aim(
-        name={"fr": "Quinze mille euros de préventes", "en": "Fifteen thousand euros of early sales"},
+        name={"fr": "Vingt-cinq mille euros de préventes", "en": "Twenty-five thousand euros of early sales"},
         metric="REVENUE",
-        target=15_000,
+        target=25_000,
         days=38,
         unit="EUR",
         currency="EUR",
     ),
-    campaign={"fr": "L’affiche, et le pass à 89 €", "en": "The line-up, and the pass at €89"},
-    purpose="PROMOTION",
+    campaign={"fr": "L’affiche est là", "en": "The line-up is here"},
+    purpose="NEWS",
     rule={},
     reasons=("line_up", "camping", "friends"),
     letters=(

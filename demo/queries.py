@@ -34,7 +34,7 @@ identity households tool relation tags source presence
 """
 
 GUESS_MAPPING = f"""
-query ($community: ID!, $file: String!) {{
+query ($community: ID!, $file: ID!) {{
   guessMapping(community: $community, file: $file) {{ mapping {{ {_MAPPING} }} }}
 }}"""
 

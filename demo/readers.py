@@ -24,6 +24,7 @@ _BROWSERS = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
     "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
 )
+_PREFETCHER = "Mozilla/5.0"
 # Scanners rarely say who they are.
 _SCANNERS = (*_BROWSERS, "Mozilla/5.0 (compatible; Barracuda Link Protection/1.0)")
 
@@ -37,6 +38,7 @@ class Habits:
     """Shares of the readers, and of those who came that far."""
 
     behind_a_scanner: float = 0.12
+    prefetched: float = 0.15  # a mail program loads the images by itself, for privacy
     open: float = 0.48
     click: float = 0.34
     buy: float = 0.38
@@ -52,7 +54,7 @@ class Deed:
     """Something done so many seconds after the message came."""
 
     after: float
-    kind: str  # `scan`, `open`, `click`, `buy`, `unsubscribe`, `unsubscribe_on_the_page`
+    kind: str  # `scan`, `prefetch`, `open`, `click`, `buy`, `unsubscribe`, `unsubscribe_on_the_page`
     choice: float = 0.0
 
 
@@ -63,6 +65,8 @@ def deeds_of(seed: int, recipient: str, subject: str, habits: Habits) -> list[De
     if chance.random() < habits.behind_a_scanner:
         deeds.append(Deed(chance.uniform(0.1, 0.9), "scan", chance.random()))
         hold = 7.0
+    elif chance.random() < habits.prefetched:
+        deeds.append(Deed(chance.uniform(0.5, 4.0), "prefetch"))
     if chance.random() >= habits.open:
         return deeds
     hours = chance.lognormvariate(1.4, 0.9)
@@ -133,6 +137,11 @@ class Readers:
         ask = self._client.head if deed.choice < 0.3 else self._client.get
         await asyncio.gather(*(ask(link, headers=_as(agent)) for link in message.links if _reachable(link)))
 
+    async def _prefetch(self, message: Caught, deed: Deed) -> None:  # noqa: ARG002 # a deed's signature
+        for image in message.images:
+            if _reachable(image):
+                await self._client.get(image, headers=_as(_PREFETCHER))
+
     async def _open(self, message: Caught, deed: Deed) -> None:  # noqa: ARG002 # a deed's signature
         for image in message.images:
             if _reachable(image):
@@ -172,6 +181,7 @@ class Readers:
 
 _DEEDS: dict[str, Callable[[Readers, Caught, Deed], Awaitable[None]]] = {
     "scan": Readers._scan,
+    "prefetch": Readers._prefetch,
     "open": Readers._open,
     "click": Readers._click,
     "buy": Readers._purchase,

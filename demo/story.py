@@ -178,12 +178,13 @@ def paint(doors: Doors, campaign: str, unit: str, language: str) -> CampaignPict
         Step("converted", figures["converted"]),
         Step("unsubscribed", figures["unsubscribed"]),
     ]
-    steps[2:2] = [Step(state, figures[state]) for state in ("refused", "unknown") if figures[state]]
+    steps[2:2] = [Step(state, figures[state]) for state in ("refused", "unknown")]
+    shown = [step for step in steps if step.key in ("planned", "accepted") or step.people + step.machines]
     skipped = [(one["message"] or one["reason"], one["count"]) for one in figures["skippedByReason"]]
     return CampaignPicture(
         name=answer["name"],
         community=answer["community"]["name"],
-        steps=steps,
+        steps=shown,
         skipped=sorted(skipped, key=lambda each: -each[1]),
         addresses=figures["addresses"],
         notes=(words(language)["untracked"],),
