@@ -49,7 +49,7 @@ class Sink:
         program = build(folder)
         self.name = "go" if program else "python"
         command = [str(program)] if program else [sys.executable, "-m", "bench.sink"]
-        self._folder = folder
+        self._folder = folder.absolute()
         self._process = subprocess.Popen(
             [
                 *command,
@@ -136,7 +136,7 @@ def build(folder: Path) -> Path | None:
     go = shutil.which("go")
     if go is None:
         return None
-    program = folder / "smtp-sink"
+    program = folder.absolute() / "smtp-sink"
     environment = {**os.environ, "GOFLAGS": "-mod=mod", "GOTOOLCHAIN": "local"}
     built = subprocess.run(
         [go, "build", "-o", str(program), "./cmd/sink"], cwd=_SOURCES, env=environment, capture_output=True, check=False
