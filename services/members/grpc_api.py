@@ -34,7 +34,7 @@ from services.members.saying import (
     said_segment,
     said_verdict,
 )
-from services.members.use_cases import changing, founding, permitting, reaching, reading, recording, segmenting
+from services.members.use_cases import changing, founding, permitting, reaching, reading, reporting, segmenting
 from services.members.use_cases.registering import owners_of, register_member
 from services.members.use_cases.room import Room
 
@@ -268,7 +268,7 @@ class MemberApi:
         self, request: members.RecordInteractionsRequest, caller: Caller
     ) -> members.RecordInteractionsResponse:
         reports = [_report(one) for one in bounded(request.interactions, 500)]
-        results = recording.record_interactions(self._room, caller.scope, request.community, reports)
+        results = reporting.record_interactions(self._room, caller.scope, request.community, reports)
         return members.RecordInteractionsResponse(
             results=[
                 members.InteractionResult(
@@ -395,8 +395,8 @@ def _evidence(said: members.Evidence) -> Evidence:
     return Evidence(said.wording, said.source, said.at or None, said.actor, said.detail)
 
 
-def _report(said: members.InteractionReport) -> recording.Report:
-    return recording.Report(
+def _report(said: members.InteractionReport) -> reporting.Report:
+    return reporting.Report(
         id=said.id,
         kind=said.kind,
         at=said.at,

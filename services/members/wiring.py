@@ -66,7 +66,7 @@ DOCUMENTS: tuple[type, ...] = (
     DeadLetterDocument,
     AnsweredRequestDocument,
 )
-_WITH_OUTBOX: tuple[type, ...] = (
+WITH_OUTBOX: tuple[type, ...] = (
     kept.CommunityDocument,
     kept.MemberDocument,
     kept.InteractionDocument,
@@ -118,7 +118,7 @@ def wire(settings: MembersSettings) -> Parts:
     log = open_log(settings.log_url, clock=clock, terms=settings.log_terms)
     leases = store.collection(LeaseDocument)
     answered = AnsweredRequests(store.collection(AnsweredRequestDocument), clock)
-    relay = Relay(SERVICE, log, [store.collection(document) for document in _WITH_OUTBOX], leases, EVENTS_OUT, clock)
+    relay = Relay(SERVICE, log, [store.collection(document) for document in WITH_OUTBOX], leases, EVENTS_OUT, clock)
     room = room_of(store, clock, _address_key(settings.keys_folder), relay.nudge)
     imports = imports_of(store, room, FolderFiles(settings.files_folder))
     consumer = Consumer(

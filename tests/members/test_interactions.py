@@ -12,15 +12,14 @@ from services.members.domain.permission import NEWS, PROMOTION, Evidence
 from services.members.use_cases.changing import name_guardian
 from services.members.use_cases.reading import list_timeline
 from services.members.use_cases.recording import (
-    Report,
     Settled,
     Visit,
-    record_interactions,
     record_receipts,
     record_unsubscribe,
     record_visits,
     take_up_waiting,
 )
+from services.members.use_cases.reporting import Report, record_interactions
 from services.members.use_cases.room import Room
 
 Register = Callable[..., Document]

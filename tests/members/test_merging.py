@@ -22,8 +22,8 @@ from services.members.use_cases.identifying import dismiss_duplicate, suggest_du
 from services.members.use_cases.merging import finish_merges, merge_members, preview_merge, unmerge_members
 from services.members.use_cases.permitting import record_objection
 from services.members.use_cases.reading import get_members, list_timeline
-from services.members.use_cases.recording import Report, record_interactions
 from services.members.use_cases.registering import owners_of
+from services.members.use_cases.reporting import Report, record_interactions
 from services.members.use_cases.room import Room
 from tests.members.test_permission import grants, objections
 

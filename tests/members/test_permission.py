@@ -80,10 +80,14 @@ def objections(draw: st.DrawFn) -> Entry:
     )
 
 
+def _id(entry: Entry) -> str:
+    return str(entry["_id"])
+
+
 @st.composite
 def records(draw: st.DrawFn) -> Record:
     return {
-        "ledger": draw(st.lists(st.one_of(grants(), objections()), max_size=6)),
+        "ledger": draw(st.lists(st.one_of(grants(), objections()), max_size=6, unique_by=_id)),
         "relations": [
             {"kind": kind, "since": "2025-01-01", "until": None}
             for kind in draw(st.lists(st.sampled_from(sorted(GIVES)), max_size=2, unique=True))

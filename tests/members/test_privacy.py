@@ -24,8 +24,8 @@ from services.members.use_cases.exporting import access_member, export_members
 from services.members.use_cases.merging import merge_members
 from services.members.use_cases.permitting import record_objection
 from services.members.use_cases.reaching import resolve_recipients
-from services.members.use_cases.recording import Report, record_interactions
 from services.members.use_cases.registering import erased_among, owners_of
+from services.members.use_cases.reporting import Report, record_interactions
 from services.members.use_cases.room import Room
 from services.members.use_cases.sweeping import sweep
 
@@ -65,6 +65,12 @@ def test_erasure_empties_everything_and_completes_when_every_room_has_answered(
     assert all(word in _everything(room, scope) for word in WORDS)
 
     erasure = erase_member(room, scope, double["_id"])
+    assert erasure["acknowledged"] == [], "a conversion is still to be told"
+    (untold,) = room.interactions.find(scope).documents
+    room.interactions.patch(scope, [Patch(untold["_id"], set={"pending": 0, "outbox": []})])
+    clock.advance(DAY)
+    finish_erasures(room)
+    erasure = list_erasures(room, scope, 10, None).documents[0]
     left = _everything(room, scope)
     assert [word for word in WORDS if word in left] == []
     assert "order-b1" not in left
@@ -76,6 +82,7 @@ def test_erasure_empties_everything_and_completes_when_every_room_has_answered(
     )
     assert (gone.state, gone.address) == ("erased", "")
 
+    clock.advance(DAY)
     for by in ("campaigns", "campaigns", "channels"):
         assert list_erasures(room, scope, 10, None).documents[0]["completed_at"] is None
         acknowledge_erasure(room, scope, erasure["_id"], by)
@@ -112,6 +119,7 @@ def test_an_erasure_that_a_crash_interrupted_is_finished(
         "requested_by": "operator:ada",
         "acknowledged": [],
         "completed_at": None,
+        "told_at": None,
         "unfinished": clock.now(),
     }
     room.erasures.insert(scope, [erasure])

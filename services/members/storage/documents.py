@@ -274,6 +274,7 @@ class ErasureDocument(AggregateDocument):
     requested_by = StringField()
     acknowledged = ListField(StringField())
     completed_at = IntField()
+    told_at = IntField()
     unfinished = IntField()  # since when this room's own part is missing; null: it is done
 
     meta = {"collection": "erasures", "indexes": ["member"], "everywhere": ["unfinished"]}

@@ -41,6 +41,7 @@ def erase_member(room: Room, scope: Scope, member: str, *, remembered: bool = Tr
         "requested_by": scope.actor,
         "acknowledged": [],
         "completed_at": None,
+        "told_at": None,
         "unfinished": now,
     }
     room.erasures.insert(scope, [erasure])
@@ -83,13 +84,13 @@ def _carry_out(room: Room, scope: Scope, erasure: Document) -> Document:
             _remember(room, scope, record, addresses)
         leave_claims(room, scope, record, addresses)
         _leave_family(room, scope, record)
-    _forget_interactions(room, scope, everyone)
+    all_gone = _forget_interactions(room, scope, everyone)
     _forget_merges(room, scope, everyone)
     for forget in room.forgetters:
         forget(scope, everyone)
     persistently(lambda: _empty(room, scope, erasure["member"]), "member")
     room.members.patch(scope, [Patch(one, set={"engagement": {}, "recent": []}) for one in everyone])
-    return persistently(lambda: _tell(room, scope, erasure["_id"], everyone), "erasure")
+    return persistently(lambda: _tell(room, scope, erasure["_id"], everyone, all_gone=all_gone), "erasure")
 
 
 def _addresses(record: Record) -> list[tuple[str, str]]:
@@ -135,9 +136,12 @@ def _leave_family(room: Room, scope: Scope, record: Record) -> None:
             continue
 
 
-def _forget_interactions(room: Room, scope: Scope, everyone: list[str]) -> None:
-    while page := room.interactions.find(scope, In("member", tuple(everyone)), limit=200, fields=()).documents:
-        room.interactions.delete(scope, [document["_id"] for document in page])
+def _forget_interactions(room: Room, scope: Scope, everyone: list[str]) -> bool:
+    """Delete what they did; whether all of it is gone: what others are still to be told of waits until they were."""
+    mine = In("member", tuple(everyone))
+    for page in room.interactions.stream(scope, mine, page=200, fields=("pending",)):
+        room.interactions.delete(scope, [document["_id"] for document in page if not document.get("pending")])
+    return not room.interactions.count(scope, mine)
 
 
 def _forget_merges(room: Room, scope: Scope, everyone: list[str]) -> None:
@@ -153,14 +157,22 @@ def _empty(room: Room, scope: Scope, member: str) -> bool | None:
     return bool(room.members.replace(scope, [emptied(found, ERASED, None)])) or None
 
 
-def _tell(room: Room, scope: Scope, erasure: str, everyone: list[str]) -> Document | None:
+def _tell(room: Room, scope: Scope, erasure: str, everyone: list[str], *, all_gone: bool) -> Document | None:
     found = room.erasures.get(scope, [erasure])[erasure]
-    if HERE in found["acknowledged"]:
-        return found
     now = room.clock.now()
-    found |= {"acknowledged": sorted({*found["acknowledged"], HERE}), "unfinished": None}
-    room.tell(found, [member_erased(one, erasure) for one in everyone], now)
+    if found["told_at"] is None:
+        found["told_at"] = now
+        room.tell(found, [member_erased(one, erasure) for one in everyone], now)
+    if all_gone:
+        found["unfinished"] = None
+        _acknowledge(found, HERE, now)
     if not room.erasures.replace(scope, [found]):
         return None
     room.nudge()
     return found
+
+
+def _acknowledge(erasure: Document, by: str, now: int) -> None:
+    erasure["acknowledged"] = sorted({*erasure["acknowledged"], by})
+    if set(erasure["acknowledged"]) >= ROOMS:
+        erasure["completed_at"] = now

@@ -7,11 +7,10 @@ What a crash leaves waiting is taken up by the sweep.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from services.kit.clock import MINUTE
-from services.kit.errors import FanfareError
 from services.kit.scope import Scope, everywhere, stored_scope
 from services.kit.store.port import Document, Patch, Push
 from services.kit.store.rule import Range
@@ -23,15 +22,13 @@ from services.members.domain.engagement import (
     OPENED,
     PURCHASED,
     RECEIVED,
-    REPORTABLE,
     SIGNED_UP,
     UNSUBSCRIBED,
     changes,
     points_of,
     recent_entry,
 )
-from services.members.domain.events import interaction_recorded
-from services.members.domain.household import EXTERNAL, claim_id
+from services.members.domain.household import claim_id
 from services.members.domain.member import (
     BOUNCED as ADDRESS_BOUNCED,
 )
@@ -41,65 +38,23 @@ from services.members.domain.member import (
     Cause,
     Member,
     MemberGone,
-    Profile,
     UnknownMember,
 )
 from services.members.domain.permission import (
-    CONSENT,
     THE_MEMBER,
     TRACKING,
     Evidence,
     Record,
-    grant,
     minor_at,
     verdict,
 )
-from services.members.domain.values import EMAIL, PHONE, address_on, fold, tidy
+from services.members.domain.values import EMAIL
 from services.members.use_cases.permitting import record_objection
 from services.members.use_cases.reading import get_members
-from services.members.use_cases.registering import owners_of, register_member
 from services.members.use_cases.room import Room
 
-RECORDED = "recorded"
-KNOWN = "known"
-UNMATCHED = "unmatched"
-AMBIGUOUS = "ambiguous"
-REFUSED = "refused"
 _CHANGE_STANDING = (PURCHASED, SIGNED_UP, ATTENDED)
 _TAKEN_UP_AFTER = MINUTE
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a partner tells: who is named by id, or by what is known of them."""
-
-    id: str
-    kind: str
-    at: int
-    member: str = ""
-    email: str = ""
-    phone: str = ""
-    external_id: str = ""
-    given_name: str = ""
-    family_name: str = ""
-    subject: str = ""
-    currency: str = ""
-    amount_units: int = 0
-    amount_nanos: int = 0
-    reverses: str = ""
-    consent_purposes: Sequence[str] = ()
-    evidence: Evidence = field(default_factory=Evidence)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a report."""
-
-    id: str
-    outcome: str
-    member: str = ""
-    reason: str = ""
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,123 +84,6 @@ class Settled:
     accepted_at: Sequence[int]
 
 
-# What partners tell
-
-
-def record_interactions(room: Room, scope: Scope, community_id: str, reports: Sequence[Report]) -> list[Result]:
-    """Record what partners tell, once by event id. Nobody is guessed at: what fits two members is ambiguous."""
-    community = room.community(scope, community_id)
-    scope = scope.within(community_id)
-    now = room.clock.now()
-    results: dict[int, Result] = {}
-    taken: list[tuple[int, Report, str, bool]] = []
-    for number, report in enumerate(reports):
-        matched = _matched(room, scope, community, report, now)
-        if isinstance(matched, Result):
-            results[number] = matched
-        else:
-            taken.append((number, report, *matched))
-    entries: dict[str, Record] = {}
-    for _, report, member, registered in taken:
-        entry = _interaction(community, report.id, member, report.kind, report.at, now)
-        kept = ("subject", "currency", "amount_units", "amount_nanos", "reverses")
-        entry |= {key: value for key in kept if (value := getattr(report, key))}
-        room.tell(entry, [interaction_recorded(entry, registered=registered)], now)
-        entries.setdefault(entry["_id"], entry)
-    fresh = _insert(room, scope, community, list(entries.values()))
-    for number, report, member, _ in taken:
-        if report.consent_purposes:
-            _enter_consent(room, scope, member, report, now)
-        outcome = RECORDED if _key(community.id, report.id) in fresh else KNOWN
-        fresh.discard(_key(community.id, report.id))
-        results[number] = Result(report.id, outcome, member)
-    room.nudge()
-    return [results[number] for number in range(len(reports))]
-
-
-def _matched(room: Room, scope: Scope, community: Community, report: Report, now: int) -> tuple[str, bool] | Result:
-    """The member meant, and whether it was registered just now; or why there is none."""
-    if not report.id or report.kind not in REPORTABLE or not 0 < report.at <= now + MINUTE:
-        message = f"Give an id, a kind of {', '.join(REPORTABLE)}, and a time that has come."
-        return Result(report.id, REFUSED, reason="invalid", message=message)
-    if report.member:
-        found = get_members(room, scope, [report.member])
-        if not found or found[0]["state"] == ERASED:
-            return Result(report.id, UNMATCHED, reason="unknown-member", message="There is no such member.")
-        return found[0]["_id"], False
-    try:
-        addresses = _addresses(report, community)
-    except FanfareError as error:
-        return Result(report.id, REFUSED, reason=error.reason, message=error.message)
-    if not addresses:
-        message = "Name the member by id, e-mail, phone or external id."
-        return Result(report.id, REFUSED, reason="invalid", message=message)
-    claimed = owners_of(room, scope, community.id, addresses)
-    candidates = set.intersection(*map(set, claimed.values())) if claimed else set()
-    if claimed and not candidates:
-        message = "Its addresses belong to different members: name one by id."
-        return Result(report.id, AMBIGUOUS, reason="different-members", message=message)
-    if len(candidates) > 1:
-        candidates = _of_that_name(room, scope, candidates, report) or candidates
-    if len(candidates) > 1:
-        message = "Several members share this address: name one by id, or give the name."
-        return Result(report.id, AMBIGUOUS, reason="shared-address", message=message)
-    if candidates:
-        (member,) = candidates
-        living = get_members(room, scope, [member])
-        if living and living[0]["state"] != ERASED:
-            return living[0]["_id"], False
-    if report.kind != SIGNED_UP:
-        return Result(report.id, UNMATCHED, reason="no-match", message="No member has this address.")
-    return _registered(room, scope, community, report, addresses), True
-
-
-def _addresses(report: Report, community: Community) -> list[tuple[str, str]]:
-    given = [(channel, text) for channel, text in ((EMAIL, report.email), (PHONE, report.phone)) if text]
-    addresses = [(channel, address_on(channel, text, community.country)) for channel, text in given]
-    return [*addresses, *([(EXTERNAL, report.external_id)] if report.external_id else [])]
-
-
-def _of_that_name(room: Room, scope: Scope, candidates: Iterable[str], report: Report) -> set[str]:
-    name = fold(tidy(f"{report.given_name} {report.family_name}"))
-    members = get_members(room, scope, sorted(candidates))
-    return {m["_id"] for m in members if name and fold(f"{m['given_name']} {m['family_name']}".strip()) == name}
-
-
-def _registered(
-    room: Room, scope: Scope, community: Community, report: Report, addresses: list[tuple[str, str]]
-) -> str:
-    """A sign-up that matches nobody makes a prospect, with only the permission that its evidence proves."""
-    profile = Profile(
-        given_name=tidy(report.given_name),
-        family_name=tidy(report.family_name),
-        external_id=report.external_id,
-        contacts=[address for address in addresses if address[0] != EXTERNAL],
-    )
-    return str(register_member(room, scope, community.id, profile, "partner")["_id"])
-
-
-def _enter_consent(room: Room, scope: Scope, member: str, report: Report, now: int) -> None:
-    evidence = report.evidence
-    evidence = Evidence(
-        wording=evidence.wording,
-        source=evidence.source or "partner",
-        at=evidence.at or report.at,
-        actor=evidence.actor or THE_MEMBER,
-        detail=evidence.detail,
-    )
-    entry = grant(
-        _entry_id(report.id, member),
-        basis=CONSENT,
-        purposes=report.consent_purposes,
-        channels=[channel for channel, given in ((EMAIL, report.email), (PHONE, report.phone)) if given],
-        evidence=evidence,
-        now=now,
-        recorded_by=scope.actor,
-    )
-    room.change(scope, member, Cause(now, scope.actor, "partner"), lambda m: m.enter(entry))
-
-
 # What the public pages tell
 
 
@@ -261,14 +99,14 @@ def record_visits(room: Room, scope: Scope, community_id: str, visits: Sequence[
         if member is None or not verdict(member, TRACKING, EMAIL, now, community.law, community.gives).allowed:
             continue
         kind = OPENED if visit.link < 0 else CLICKED
-        entry = _interaction(community, visit.id, member["_id"], kind, visit.at, now)
+        entry = interaction(community, visit.id, member["_id"], kind, visit.at, now)
         entry |= {"channel": EMAIL, "campaign": visit.campaign, "run": visit.run}
         if visit.link >= 0:
             entry["link"] = visit.link
         if visit.machine:
             entry["machine"] = visit.machine
         entries.setdefault(entry["_id"], entry)
-    _insert(room, scope, community, list(entries.values()), records=members)
+    keep(room, scope, community, list(entries.values()), records=members)
 
 
 def record_unsubscribe(
@@ -300,15 +138,15 @@ def record_unsubscribe(
                 purposes=purposes,
                 channels=[channel] if channel else [],
                 evidence=evidence,
-                entry_id=_entry_id(event, member),
+                entry_id=entry_id_of(event, member),
                 cause=Cause(now, scope.actor, source),
             )
         except (MemberGone, UnknownMember):
             continue
-        entry = _interaction(community, f"{event}.{number}" if number else event, changed["_id"], UNSUBSCRIBED, at, now)
+        entry = interaction(community, f"{event}.{number}" if number else event, changed["_id"], UNSUBSCRIBED, at, now)
         entry |= {"channel": channel, "campaign": campaign, "run": run}
         entries.append(entry)
-    _insert(room, scope, community, entries)
+    keep(room, scope, community, entries)
 
 
 # What channels tell
@@ -388,8 +226,8 @@ def record_bounce(
             room.change(scope, owner, cause, mark)
         except (MemberGone, UnknownMember):
             continue
-    entry = _interaction(community, event, member, BOUNCED, at, cause.at)
-    _insert(room, scope, community, [entry | {"channel": point["channel"], "run": run}])
+    entry = interaction(community, event, member, BOUNCED, at, cause.at)
+    keep(room, scope, community, [entry | {"channel": point["channel"], "run": run}])
 
 
 # What a crash left
@@ -408,17 +246,17 @@ def take_up_waiting(room: Room) -> int:
 # How it is kept
 
 
-def _key(community: str, event: str) -> str:
+def key_of(community: str, event: str) -> str:
     return f"{community}/{event}"
 
 
-def _entry_id(event: str, member: str) -> str:
+def entry_id_of(event: str, member: str) -> str:
     return "pme_" + hashlib.blake2b(f"{event}\0{member}".encode(), digest_size=16).hexdigest()
 
 
-def _interaction(community: Community, event: str, member: str, kind: str, at: int, now: int) -> Record:
+def interaction(community: Community, event: str, member: str, kind: str, at: int, now: int) -> Record:
     return {
-        "_id": _key(community.id, event),
+        "_id": key_of(community.id, event),
         "agency": community.agency,
         "community": community.id,
         "schema_version": 1,
@@ -430,7 +268,7 @@ def _interaction(community: Community, event: str, member: str, kind: str, at: i
     }
 
 
-def _insert(
+def keep(
     room: Room,
     scope: Scope,
     community: Community,

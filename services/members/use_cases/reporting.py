@@ -1,0 +1,174 @@
+"""What partners tell of members: matched by id or by an unambiguous address, and recorded once by event id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from services.kit.clock import MINUTE
+from services.kit.errors import FanfareError
+from services.kit.scope import Scope
+from services.members.domain.community import Community
+from services.members.domain.engagement import REPORTABLE, SIGNED_UP
+from services.members.domain.events import interaction_recorded
+from services.members.domain.household import EXTERNAL
+from services.members.domain.member import ERASED, Cause, Profile
+from services.members.domain.permission import CONSENT, THE_MEMBER, Evidence, Record, grant
+from services.members.domain.values import EMAIL, PHONE, address_on, fold, tidy
+from services.members.use_cases.reading import get_members
+from services.members.use_cases.recording import entry_id_of, interaction, keep, key_of
+from services.members.use_cases.registering import owners_of, register_member
+from services.members.use_cases.room import Room
+
+RECORDED = "recorded"
+KNOWN = "known"
+UNMATCHED = "unmatched"
+AMBIGUOUS = "ambiguous"
+REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a partner tells: who is named by id, or by what is known of them."""
+
+    id: str
+    kind: str
+    at: int
+    member: str = ""
+    email: str = ""
+    phone: str = ""
+    external_id: str = ""
+    given_name: str = ""
+    family_name: str = ""
+    subject: str = ""
+    currency: str = ""
+    amount_units: int = 0
+    amount_nanos: int = 0
+    reverses: str = ""
+    consent_purposes: Sequence[str] = ()
+    evidence: Evidence = field(default_factory=Evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a report."""
+
+    id: str
+    outcome: str
+    member: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+def record_interactions(room: Room, scope: Scope, community_id: str, reports: Sequence[Report]) -> list[Result]:
+    """Record what partners tell, once by event id. Nobody is guessed at: what fits two members is ambiguous."""
+    community = room.community(scope, community_id)
+    scope = scope.within(community_id)
+    now = room.clock.now()
+    results: dict[int, Result] = {}
+    taken: list[tuple[int, Report, str, bool]] = []
+    for number, report in enumerate(reports):
+        matched = _matched(room, scope, community, report, now)
+        if isinstance(matched, Result):
+            results[number] = matched
+        else:
+            taken.append((number, report, *matched))
+    entries: dict[str, Record] = {}
+    for _, report, member, registered in taken:
+        entry = interaction(community, report.id, member, report.kind, report.at, now)
+        kept = ("subject", "currency", "amount_units", "amount_nanos", "reverses")
+        entry |= {key: value for key in kept if (value := getattr(report, key))}
+        room.tell(entry, [interaction_recorded(entry, registered=registered)], now)
+        entries.setdefault(entry["_id"], entry)
+    fresh = keep(room, scope, community, list(entries.values()))
+    for number, report, member, _ in taken:
+        if report.consent_purposes:
+            _enter_consent(room, scope, member, report, now)
+        outcome = RECORDED if key_of(community.id, report.id) in fresh else KNOWN
+        fresh.discard(key_of(community.id, report.id))
+        results[number] = Result(report.id, outcome, member)
+    room.nudge()
+    return [results[number] for number in range(len(reports))]
+
+
+def _matched(room: Room, scope: Scope, community: Community, report: Report, now: int) -> tuple[str, bool] | Result:
+    """The member meant, and whether it was registered just now; or why there is none."""
+    if not report.id or report.kind not in REPORTABLE or not 0 < report.at <= now + MINUTE:
+        message = f"Give an id, a kind of {', '.join(REPORTABLE)}, and a time that has come."
+        return Result(report.id, REFUSED, reason="invalid", message=message)
+    if report.member:
+        found = get_members(room, scope, [report.member])
+        if not found or found[0]["state"] == ERASED:
+            return Result(report.id, UNMATCHED, reason="unknown-member", message="There is no such member.")
+        return found[0]["_id"], False
+    try:
+        addresses = _addresses(report, community)
+    except FanfareError as error:
+        return Result(report.id, REFUSED, reason=error.reason, message=error.message)
+    if not addresses:
+        message = "Name the member by id, e-mail, phone or external id."
+        return Result(report.id, REFUSED, reason="invalid", message=message)
+    claimed = owners_of(room, scope, community.id, addresses)
+    candidates = set.intersection(*map(set, claimed.values())) if claimed else set()
+    if claimed and not candidates:
+        message = "Its addresses belong to different members: name one by id."
+        return Result(report.id, AMBIGUOUS, reason="different-members", message=message)
+    if len(candidates) > 1:
+        candidates = _of_that_name(room, scope, candidates, report) or candidates
+    if len(candidates) > 1:
+        message = "Several members share this address: name one by id, or give the name."
+        return Result(report.id, AMBIGUOUS, reason="shared-address", message=message)
+    if candidates:
+        (member,) = candidates
+        living = get_members(room, scope, [member])
+        if living and living[0]["state"] != ERASED:
+            return living[0]["_id"], False
+    if report.kind != SIGNED_UP:
+        return Result(report.id, UNMATCHED, reason="no-match", message="No member has this address.")
+    return _registered(room, scope, community, report, addresses), True
+
+
+def _addresses(report: Report, community: Community) -> list[tuple[str, str]]:
+    given = [(channel, text) for channel, text in ((EMAIL, report.email), (PHONE, report.phone)) if text]
+    addresses = [(channel, address_on(channel, text, community.country)) for channel, text in given]
+    return [*addresses, *([(EXTERNAL, report.external_id)] if report.external_id else [])]
+
+
+def _of_that_name(room: Room, scope: Scope, candidates: Iterable[str], report: Report) -> set[str]:
+    name = fold(tidy(f"{report.given_name} {report.family_name}"))
+    members = get_members(room, scope, sorted(candidates))
+    return {m["_id"] for m in members if name and fold(f"{m['given_name']} {m['family_name']}".strip()) == name}
+
+
+def _registered(
+    room: Room, scope: Scope, community: Community, report: Report, addresses: list[tuple[str, str]]
+) -> str:
+    """A sign-up that matches nobody makes a prospect, with only the permission that its evidence proves."""
+    profile = Profile(
+        given_name=tidy(report.given_name),
+        family_name=tidy(report.family_name),
+        external_id=report.external_id,
+        contacts=[address for address in addresses if address[0] != EXTERNAL],
+    )
+    return str(register_member(room, scope, community.id, profile, "partner")["_id"])
+
+
+def _enter_consent(room: Room, scope: Scope, member: str, report: Report, now: int) -> None:
+    evidence = report.evidence
+    evidence = Evidence(
+        wording=evidence.wording,
+        source=evidence.source or "partner",
+        at=evidence.at or report.at,
+        actor=evidence.actor or THE_MEMBER,
+        detail=evidence.detail,
+    )
+    entry = grant(
+        entry_id_of(report.id, member),
+        basis=CONSENT,
+        purposes=report.consent_purposes,
+        channels=[channel for channel, given in ((EMAIL, report.email), (PHONE, report.phone)) if given],
+        evidence=evidence,
+        now=now,
+        recorded_by=scope.actor,
+    )
+    room.change(scope, member, Cause(now, scope.actor, "partner"), lambda m: m.enter(entry))
