@@ -10,7 +10,7 @@ from fanfare.gateway.v1 import public_events_pb2 as gateway
 from fanfare.members.v1 import import_events_pb2 as imports
 from fanfare.members.v1 import member_events_pb2 as members
 from services.campaigns.domain.figures import COUNTS
-from services.campaigns.use_cases.converting import Interaction, take_interactions
+from services.campaigns.use_cases.converting import Interaction, take_interactions, take_merges, take_unmerges
 from services.campaigns.use_cases.desk import Desk
 from services.campaigns.use_cases.erasing import erase_members
 from services.campaigns.use_cases.pursuing import CONVERTED, JOINED, Gain, take_gains
@@ -52,6 +52,12 @@ def handlers(desk: Desk) -> Mapping[str, Handler]:
         ),
         "fanfare.members.v1.StandingsChanged": _per_community(
             _standings, lambda scope, community, gains: take_gains(desk, scope, community, gains)
+        ),
+        "fanfare.members.v1.MemberMerged": _per_community(
+            _merged, lambda scope, community, pairs: take_merges(desk, scope, community, pairs)
+        ),
+        "fanfare.members.v1.MemberUnmerged": _per_community(
+            _unmerged, lambda scope, community, pairs: take_unmerges(desk, scope, community, pairs)
         ),
         "fanfare.members.v1.MemberErased": _per_community(
             _erased, lambda scope, community, erased: erase_members(desk, scope, community, erased)
@@ -147,6 +153,16 @@ def _lost(change: members.StandingChange) -> Iterable[str]:
     yield from change.lost
     if _CLIENT in change.lost and _PROSPECT in change.gained:
         yield CONVERTED
+
+
+def _merged(event: Event) -> Iterable[tuple[str, str]]:
+    said = members.MemberMerged.FromString(event.data)
+    yield said.member, said.into
+
+
+def _unmerged(event: Event) -> Iterable[tuple[str, str]]:
+    said = members.MemberUnmerged.FromString(event.data)
+    yield said.member, getattr(said, "from")  # a word of Python's
 
 
 def _erased(event: Event) -> Iterable[tuple[str, str]]:

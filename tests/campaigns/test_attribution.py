@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fanfare.gateway.v1.public_events_pb2 import LinksFollowed, Visit
-from fanfare.members.v1.member_events_pb2 import InteractionRecorded
+from fanfare.members.v1.member_events_pb2 import InteractionRecorded, MemberMerged, MemberUnmerged
 from services.campaigns.domain.attribution import CampaignSettings, Click, Conversion, owed_to, settle
 from services.campaigns.domain.figures import Figures
 from services.campaigns.domain.money import Money
@@ -24,7 +24,7 @@ from tests.campaigns.conftest import CLUB, DRAFT, NOW, WORKER, House, house_at
 from tests.campaigns.neighbours import MembersNextDoor, member_id
 from tests.campaigns.test_promise_01_finished import _senders
 
-ADA, BOB = member_id(0), member_id(1)
+ADA, BOB, EVE = member_id(0), member_id(1), member_id(2)
 clicks = st.lists(
     st.builds(Click, st.integers(0, 100), st.sampled_from(["run_a", "run_b"]), st.just("cmp")), max_size=6
 )
@@ -97,6 +97,22 @@ def test_a_later_click_does_not_hide_the_one_that_led_there(house: House, event:
     house.hear(event(click(campaign.run, ADA, NOW)), event(click(campaign.run, ADA, NOW + DAY)))
     house.hear(event(bought("p1", ADA, NOW + 1_000)))
     assert counted(house, campaign.id).conversions == 1
+
+
+def test_what_a_merged_member_clicked_counts_for_the_one_that_goes_on(
+    house: House, event: Callable[..., Event]
+) -> None:
+    campaign = house.launch()
+    house.hear(event(click(campaign.run, ADA, NOW)), event(bought("p1", EVE, NOW + 5)))
+    assert counted(house, campaign.id).conversions == 0
+    house.hear(event(MemberMerged(member=ADA, into=BOB)), event(MemberMerged(member=BOB, into=EVE)))
+    it = counted(house, campaign.id)
+    assert (it.conversions, it.reactions.converted) == (1, 1)
+    house.hear(event(bought("p2", EVE, NOW + 9)))
+    assert counted(house, campaign.id).conversions == 2
+    house.hear(event(MemberUnmerged(**{"member": BOB, "from": EVE})))
+    it = counted(house, campaign.id)
+    assert (it.conversions, it.reactions.converted) == (0, 0)
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

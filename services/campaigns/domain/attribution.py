@@ -38,11 +38,12 @@ class CampaignSettings:
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """A person (never a program) followed a link of the run at ``at``, UTC ms."""
+    """A person (never a program) followed a link of the run at ``at``, UTC ms; ``member`` is the id that was mailed."""
 
     at: int
     run: str
     campaign: str
+    member: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +57,17 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What became of a conversion: the campaign it is owed to (empty: none), and what is left of its amount."""
+    """What became of a conversion: the click it is owed to (None: to no campaign), and what is left of its amount."""
 
-    run: str
-    campaign: str
+    click: Click | None
     stands: bool
     nanos: int
 
 
 def owed_to(at: int, clicks: Iterable[Click], window: int) -> Click | None:
-    """The last click at or before ``at`` and within the window; of one instant, that of the greater run id."""
+    """The last click at or before ``at`` and within the window; of one instant, the one of greater ids."""
     eligible = (click for click in clicks if at - window <= click.at <= at)
-    return max(eligible, key=lambda click: (click.at, click.run), default=None)
+    return max(eligible, key=lambda click: (click.at, click.run, click.member), default=None)
 
 
 def settle(conversion: Conversion, clicks: Iterable[Click], reversals: Iterable[int], window: int) -> Owed:
@@ -75,6 +75,4 @@ def settle(conversion: Conversion, clicks: Iterable[Click], reversals: Iterable[
     taken_back = list(reversals)
     left = conversion.nanos - sum(abs(nanos) for nanos in taken_back)
     stands = not taken_back or (0 not in taken_back and left > 0)
-    click = owed_to(conversion.at, clicks, window)
-    run, campaign = (click.run, click.campaign) if click else ("", "")
-    return Owed(run, campaign, stands, left if stands else 0)
+    return Owed(owed_to(conversion.at, clicks, window), stands, left if stands else 0)

@@ -126,6 +126,8 @@ SKIPPED_BECAUSE: Mapping[str, Wording] = {
     "no-basis": Wording("no basis to write for this purpose", "aucune base pour écrire à cette fin"),
     "evidence-too-weak": Wording("the proof of permission is too weak", "la preuve de la permission est trop faible"),
     "guardian-must-consent": Wording("a guardian must consent first", "un responsable légal doit d’abord consentir"),
+    "ask-anew": Wording("of age now, and to be asked anew", "devenu majeur, à interroger de nouveau"),
+    "address-not-impersonal": Wording("the address is a person's", "l’adresse est celle d’une personne"),
     "suppressed": Wording("the address is suppressed", "l’adresse est en liste de suppression"),
     "no-contact-point": Wording("no address on this channel", "aucune adresse sur ce canal"),
     "bounced-contact": Wording("the address returned earlier messages", "l’adresse a renvoyé des messages"),

@@ -272,6 +272,15 @@ class ConversionDocument(FanfareDocument):
     }
 
 
+class AliasDocument(FanfareDocument):
+    """A member's id that was merged into another: what one did counts as the other's."""
+
+    SCHEMA_VERSION = 1
+    into = me.StringField(required=True)
+
+    meta = {"collection": "aliases", "looked_up_only": True, "indexes": ["into"]}
+
+
 class GoalDocument(me.EmbeddedDocument):
     name = me.StringField(required=True)
     metric = me.StringField(required=True)

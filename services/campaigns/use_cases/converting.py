@@ -7,7 +7,7 @@ known of the member is settled anew.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.campaigns.domain.attribution import Click, Conversion, Owed, settle
@@ -54,32 +54,62 @@ def take_interactions(desk: Desk, scope: Scope, community: str, interactions: It
 def attribute_clickers(desk: Desk, scope: Scope, members: Sequence[str]) -> None:
     """Settle anew what clicks that have just arrived may change: most often nothing has been converted yet."""
     touched: dict[str, set[str]] = {}
-    for document in members_documents(desk.conversions, scope, members, fields=("community", "member")):
+    everyone = sorted(_persons(desk, scope, members))
+    for document in members_documents(desk.conversions, scope, everyone, fields=("community", "member")):
         touched.setdefault(document["community"], set()).add(document["member"])
     for community, converted in touched.items():
         attribute(desk, scope, community, sorted(converted))
 
 
+def take_merges(desk: Desk, scope: Scope, community: str, merges: Sequence[tuple[str, str]]) -> None:
+    """(member, into): what the one did counts as the other's from now on."""
+    latest = dict(merges)
+    aliases = [
+        {
+            "_id": member,
+            "agency": scope.agency,
+            "community": community,
+            "version": 1,
+            "schema_version": 1,
+            "into": into,
+        }
+        for member, into in latest.items()
+    ]
+    desk.aliases.insert(scope, aliases)
+    desk.aliases.patch(scope, [Patch(member, set={"into": into}) for member, into in latest.items()])
+    attribute(desk, scope, community, sorted({*latest, *latest.values()}))
+    desk.recount(scope.agency, community)
+
+
+def take_unmerges(desk: Desk, scope: Scope, community: str, unmerges: Sequence[tuple[str, str]]) -> None:
+    """(member, parted from): they are two again."""
+    desk.aliases.delete(scope, [member for member, _ in unmerges])
+    attribute(desk, scope, community, sorted({each for pair in unmerges for each in pair}))
+    desk.recount(scope.agency, community)
+
+
 def attribute(desk: Desk, scope: Scope, community: str, members: Sequence[str]) -> None:
-    """Settle every conversion of the members."""
+    """Settle every conversion of the persons behind the members."""
     window = desk.settings.of(scope, community).window
-    known = [document for document in _of(desk.conversions, scope, "member", members) if not document.get("reverses")]
+    persons = _persons(desk, scope, members)
+    ids = sorted(persons)
+    known = [document for document in _of(desk.conversions, scope, "member", ids) if not document.get("reverses")]
     reversals: dict[str, list[int]] = {}
     for document in _of(desk.conversions, scope, "reverses", [each["_id"] for each in known]):
         reversals.setdefault(document["reverses"], []).append(_nanos(document))
-    reactions = list(_of(desk.reactions, scope, "member", members, Range("clicked_at", gt=0)))
-    clicks = _clicks(reactions)
+    reactions = list(_of(desk.reactions, scope, "member", ids, Range("clicked_at", gt=0)))
+    clicks = _clicks(reactions, persons)
     patches: list[Patch] = []
     converted: dict[str, int] = {}
     for document in known:
         owed = settle(
             Conversion(document["_id"], document["at"], _nanos(document)),
-            clicks.get(document["member"], ()),
+            clicks.get(persons[document["member"]], ()),
             reversals.get(document["_id"], ()),
             window,
         )
-        if owed.stands and owed.run:
-            key = f"{owed.run}:{document['member']}"
+        if owed.stands and owed.click:
+            key = f"{owed.click.run}:{owed.click.member}"
             converted[key] = max(converted.get(key, 0), document["at"])
         patches += _changed(document, owed)
     desk.conversions.patch(scope, patches)
@@ -104,11 +134,39 @@ def conversion_id(community: str, reported: str) -> str:
     return "cnv_" + hashlib.blake2b(f"{community}\0{reported}".encode(), digest_size=16).hexdigest()
 
 
-def _clicks(reactions: Iterable[Document]) -> dict[str, list[Click]]:
+def _persons(desk: Desk, scope: Scope, members: Sequence[str]) -> dict[str, str]:
+    """Every id of the persons behind the members, merged ones included, each with the id that goes on."""
+    into: dict[str, str] = {}
+    ids = set(members)
+    rising = ids
+    while rising:
+        found = desk.aliases.get(scope, sorted(rising))
+        into.update((an_id, alias["into"]) for an_id, alias in found.items())
+        rising = {alias["into"] for alias in found.values()} - ids
+        ids |= rising
+    falling = ids
+    while falling:
+        found_below = list(_of(desk.aliases, scope, "into", sorted(falling)))
+        into.update((alias["_id"], alias["into"]) for alias in found_below)
+        falling = {alias["_id"] for alias in found_below} - ids
+        ids |= falling
+    return {an_id: _end(an_id, into) for an_id in ids}
+
+
+def _end(an_id: str, into: Mapping[str, str]) -> str:
+    seen = {an_id}
+    while (further := into.get(an_id)) is not None and further not in seen:
+        an_id = further
+        seen.add(an_id)
+    return an_id
+
+
+def _clicks(reactions: Iterable[Document], persons: Mapping[str, str]) -> dict[str, list[Click]]:
     clicks: dict[str, list[Click]] = {}
     for reaction in reactions:
-        clicks.setdefault(reaction["member"], []).extend(
-            Click(at, reaction["run"], reaction["campaign"]) for at in (reaction.get("clicks") or {}).values()
+        clicks.setdefault(persons[reaction["member"]], []).extend(
+            Click(at, reaction["run"], reaction["campaign"], reaction["member"])
+            for at in (reaction.get("clicks") or {}).values()
         )
     return clicks
 
@@ -116,8 +174,8 @@ def _clicks(reactions: Iterable[Document]) -> dict[str, list[Click]]:
 def _changed(document: Document, owed: Owed) -> list[Patch]:
     left = of_nanos(document["currency"], owed.nanos) if document.get("currency") else None
     wanted = {
-        "run": owed.run or None,
-        "campaign": owed.campaign or None,
+        "run": owed.click.run if owed.click else None,
+        "campaign": owed.click.campaign if owed.click else None,
         "stands": owed.stands,
         "left_units": left.units if left else 0,
         "left_nanos": left.nanos if left else 0,

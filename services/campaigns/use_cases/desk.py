@@ -153,6 +153,7 @@ class Desk:
     batch_totals: Collection
     reactions: Collection
     conversions: Collection
+    aliases: Collection
     gains: Collection
     erasures: Collection
     members: Members
