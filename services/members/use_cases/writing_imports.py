@@ -22,17 +22,19 @@ from services.members.use_cases.room import Room
 class Meeting:
     """The drafts of a chunk, how they hang together, and what the store knows of them."""
 
-    def __init__(self, drafts: Sequence[Draft], links: dict[int, Link]) -> None:
+    def __init__(self, drafts: Sequence[Draft], links: dict[int, Link], *, thorough: bool) -> None:
         self.drafts = drafts
         self.links = links
+        self.thorough = thorough  # everybody was looked up
         self.known = Known()
         self.claims: dict[Address, Document] = {}
         self.nobodys: dict[Address, list[str]] = {}  # owners of a claim who were never written
 
     def look_up(self, room: Room, scope: Scope, community: Community, origin: Origin, drafts: Sequence[Draft]) -> None:
         """Ask the store in a few calls for the whole chunk."""
-        every = list(dict.fromkeys(address for draft in self.drafts for address in addresses_of(draft)))
-        self.known.erased = erased_among(room, scope, community, every)
+        if community.record["erasures"]:
+            every = list(dict.fromkeys(address for draft in self.drafts for address in addresses_of(draft)))
+            self.known.erased = erased_among(room, scope, community, every)
         addresses = list(dict.fromkeys(address for draft in drafts for address in addresses_of(draft)))
         if addresses:
             self._look_up_owners(room, scope, community, addresses, origin)
@@ -90,7 +92,8 @@ def write_claims(room: Room, scope: Scope, community: Community, plan: Plan, mee
         claim = meeting.claims.get(address)
         if claim is None:
             claim = new_claim(community.agency, community.id, *address, owners[0], now)
-            claim["owners"] = list(dict.fromkeys(owners))
+            if len(owners) > 1:
+                claim["owners"] = list(dict.fromkeys(owners))
             fresh[claim["_id"]] = claim
         else:
             gone = meeting.nobodys.get(address, ())
@@ -98,7 +101,7 @@ def write_claims(room: Room, scope: Scope, community: Community, plan: Plan, mee
             if wanted != claim["owners"]:
                 standing.append(claim | {"owners": wanted, "claimed_at": now})
     if fresh:
-        taken = room.claims.insert(scope, [fresh[key] for key in sorted(fresh)])
+        taken = room.claims.insert(scope, list(fresh.values()))
         if len(taken) < len(fresh) and not _are_ours(room, scope, [fresh[key] for key in fresh if key not in taken]):
             return False
     if standing and len(room.claims.replace(scope, standing)) < len(standing):

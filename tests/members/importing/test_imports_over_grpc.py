@@ -71,7 +71,7 @@ def of(job: Import) -> dict[str, Any]:
 
 def until(stub: ImportServiceStub, job: Import, state: str, metadata: Any) -> Import:
     for _ in range(600):
-        found: Import = getattr(stub.GetImport(calls.GetImportRequest(**of(job)), metadata=metadata), "import")  # type: ignore[arg-type] # the caller's
+        found: Import = getattr(stub.GetImport(calls.GetImportRequest(**of(job)), metadata=metadata), "import")
         if found.state == state:
             return found
         assert found.state != "failed", found.problem

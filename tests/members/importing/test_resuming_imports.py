@@ -239,7 +239,7 @@ def test_a_real_process_killed_at_any_moment_leaves_nothing_half_done(
             cwd=Path(__file__).parents[3],
         )
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
-        killer = threading.Timer(0.004 + 0.006 * (attempt % 8), lambda p=process: os.kill(p.pid, signal.SIGKILL))  # type: ignore[misc] # bound now
+        killer = threading.Timer(0.004 + 0.006 * (attempt % 8), lambda p=process: os.kill(p.pid, signal.SIGKILL))
         killer.start()
         finished = process.stdout.readline() == "done\n"
         killer.cancel()

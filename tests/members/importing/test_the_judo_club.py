@@ -25,7 +25,7 @@ def job(run: Run, club: Document) -> Any:
 
 
 @pytest.fixture
-def members(job: Any, imports: Imports, scope: Scope, club: Document) -> list[dict[str, Any]]:  # noqa: ARG001 # done first
+def members(job: Any, imports: Imports, scope: Scope, club: Document) -> list[dict[str, Any]]:  # done first
     return everybody(imports, scope, club)
 
 

@@ -23,6 +23,7 @@ from services.members.domain.importing.draft import Act, Draft, same_person
 from services.members.domain.importing.folding import fold, nfc
 from services.members.domain.importing.mapping import Column, PermissionColumns
 from services.members.domain.importing.mapping import Mapping as ListMapping
+from services.members.domain.member import tags_of
 
 NAME_LIMIT = 200
 TEXT_LIMIT = 500
@@ -47,7 +48,7 @@ class Interpreter:
         self._day = self._today.isoformat()
         self.identity = mapping.identity
         self.households = mapping.households
-        self._tags = mapping.tags
+        self._tags = tuple(tags_of(mapping.tags))
         self._relation = (mapping.relation,) if mapping.relation else ()
         index = {heading: number for number, heading in enumerate(headings)}
         self._setters = self._compile(mapping, index)
@@ -166,7 +167,7 @@ class Interpreter:
             case "external_id":
                 return _external_id
             case "tags":
-                return _several(field, "tags", column.separators, None)
+                return _tags(column.separators)
             case "reasons":
                 return _several(field, "reasons", column.separators, column.words)
             case "relation":
@@ -178,8 +179,6 @@ class Interpreter:
 
     def _attribute(self, column: Column, field: str) -> Setter:
         kind = self._community.attributes[column.name]
-        if kind.type == "text" and not kind.choices:
-            return _text_attribute(field, column.name)
         memo = Memo(_attribute_reader(kind, column))
         name = column.name
 
@@ -188,7 +187,7 @@ class Interpreter:
             if text:
                 value = memo[text]
                 if type(value) is CellRefused:
-                    draft.found(field, value.code)
+                    draft.found(field, value.code, limit=str(TEXT_LIMIT))
                 else:
                     draft.attributes[name] = value
 
@@ -298,6 +297,8 @@ def _attribute_reader(kind: AttributeKind, column: Column) -> Callable[[str], An
         read = lambda text: read_cell.calendar_date(text, column.date_order).isoformat()  # noqa: E731
     elif kind.type == "flag":
         read = read_cell.flag
+    elif not kind.choices:
+        read = nfc
     else:
         choices = {fold(choice): choice for choice in kind.choices}
         translated = {fold(word): choice for word, choice in column.words.items()}
@@ -310,7 +311,10 @@ def _attribute_reader(kind: AttributeKind, column: Column) -> Callable[[str], An
         try:
             return kind.value(value)
         except Invalid:
-            raise CellRefused("choice-unknown" if kind.choices else "value-unfit") from None
+            long = kind.type == "text" and len(text) > TEXT_LIMIT
+            raise CellRefused(
+                "text-too-long" if long else "choice-unknown" if kind.choices else "value-unfit"
+            ) from None
 
     return checked
 
@@ -319,15 +323,12 @@ def _external_id(draft: Draft, text: str) -> None:
     draft.external_id = values.tidy(text)[:NAME_LIMIT]
 
 
-def _several(field: str, slot: str, separators: str, words: Mapping[str, str] | None) -> Setter:
-    """A cell of one or more words; with ``words`` each is translated, and one they do not know is refused."""
-    translated = None if words is None else {fold(word): meaning for word, meaning in words.items()}
+def _several(field: str, slot: str, separators: str, words: Mapping[str, str]) -> Setter:
+    """A cell of one or more words, each translated; one that ``words`` does not know is refused."""
+    translated = {fold(word): meaning for word, meaning in words.items()}
 
     def take_apart(text: str) -> tuple[tuple[str, ...], bool]:
-        parts = split_words(text, separators)
-        if translated is None:
-            return tuple(dict.fromkeys(part for part in parts if len(part) <= NAME_LIMIT)), False
-        known = [translated.get(fold(part)) for part in parts]
+        known = [translated.get(fold(part)) for part in split_words(text, separators)]
         return tuple(dict.fromkeys(meaning for meaning in known if meaning)), None in known
 
     memo = Memo(take_apart)
@@ -343,6 +344,16 @@ def _several(field: str, slot: str, separators: str, words: Mapping[str, str] | 
     return several
 
 
+def _tags(separators: str) -> Setter:
+    memo = Memo(lambda text: tuple(tags_of(split_words(text, separators))))
+
+    def tags(draft: Draft, text: str) -> None:
+        found = memo[text]
+        draft.tags = tuple(dict.fromkeys((*draft.tags, *found))) if draft.tags else found
+
+    return tags
+
+
 def split_words(text: str, separators: str) -> list[str]:
     """The words of a cell; quotes around a word protect a separator in it, as Mailchimp writes its tags."""
     first = next((s for s in separators if s in text), "")
@@ -353,17 +364,6 @@ def split_words(text: str, separators: str) -> list[str]:
     else:
         parts = text.split(first)
     return [word for part in parts if (word := values.tidy(part))]
-
-
-def _text_attribute(field: str, name: str) -> Setter:
-    def text_attribute(draft: Draft, text: str) -> None:
-        text = nfc(text)
-        if len(text) > TEXT_LIMIT:
-            draft.found(field, "text-too-long", limit=str(TEXT_LIMIT))
-        elif text:
-            draft.attributes[name] = text
-
-    return text_attribute
 
 
 def _object(heading: str, setters: Mapping[str, Setter]) -> Setter:

@@ -27,7 +27,7 @@ UNDOING = "undoing"
 UNDONE = "undone"
 
 _AT_WORK = (WAITING, RUNNING, UNDOING)
-CHUNK_ROWS = 1_000
+CHUNK_ROWS = 2_000
 
 OUTCOMES: Mapping[str, str] = {"c": "created", "u": "changed", "l": "left", "r": "refused", "m": "merged"}
 COUNTS = (

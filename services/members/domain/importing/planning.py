@@ -8,7 +8,7 @@ later, proven act of the person changes nothing where an objection stands, and n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -28,16 +28,18 @@ from services.members.domain.importing.refusals import refuses
 from services.members.domain.member import (
     ERASED,
     RESTRICTED,
+    UNVERIFIED,
     Cause,
     Member,
     Profile,
+    derive,
     reason,
     register,
     relation,
-    tags_of,
+    searched_by,
 )
 from services.members.domain.permission import CONSENT, OBJECTION, Entry, Evidence, Grade, Record
-from services.members.domain.values import EMAIL, PHONE, anniversary, day_of
+from services.members.domain.values import EMAIL, PHONE, anniversary, day_of, fold
 
 Address = tuple[str, str]  # channel (or ``external``), address in its one form
 
@@ -149,8 +151,12 @@ class Planner:
         origin: Origin,
         known: Known,
         links: Mapping[int, Link],
+        *,
+        strangers: bool = False,
     ) -> None:
+        """``strangers``: rows without a link are taken for people nobody met yet; writing their claims will tell."""
         self.plan = Plan()
+        self._strangers = strangers
         self._community = community
         self._mapping = mapping
         self._interpreter = interpreter
@@ -160,6 +166,8 @@ class Planner:
         self._source = f"import:{origin.id}"
         self._yesterday = day_of(origin.at - DAY)
         self._cause = Cause(origin.at, origin.actor, self._source)
+        self._blanks: dict[str, Record] = {}
+        self._sensitive = frozenset(key for key, kind in community.attributes.items() if kind.sensitive)
         self._terms: dict[tuple[str, str, str], Record] = {}
         self._reasons: dict[str, Record] = {}
         self._age_of_consent = community.law.age_of_consent
@@ -207,7 +215,8 @@ class Planner:
         if known.busy and not known.busy.isdisjoint(addresses_of(draft)):
             raise _RowRefused("address-busy")
         own = self._origin.member(draft.row)
-        found = self._match(draft)
+        met = not self._strangers or draft.row in self._links or not (draft.emails or draft.external_id)
+        found = self._match(draft) if met else None
         if found is None or found["_id"] == own:
             self._create(draft, link, own)
             return CREATED, own, []
@@ -274,33 +283,79 @@ class Planner:
         guardian = self._guardian(draft, link, contacts) if self._mapping.households else ""
         if guardian and contacts:
             shared.add(contacts[0])
-        profile = Profile(
-            kind=draft.kind,
-            given_name=draft.given_name,
-            family_name=draft.family_name,
-            display_name=draft.full_name,
-            locale=draft.locale,
-            zone=draft.zone,
-            birth_date=draft.birth_date,
-            external_id=draft.external_id,
-            contacts=contacts,
-            shared=frozenset(shared),
-            relations=self._relations(draft),
-            reasons=[self._reason(key) for key in draft.reasons],
-            attributes=draft.attributes,
-            tags=tags_of(draft.tags) if draft.tags else [],
-            presence=self._mapping.presence,
-            guardians=[guardian] if guardian else [],
-            ledger=self._ledger(draft, guardian),
-        )
-        self._count(profile.ledger)
-        record = register(profile, own, self._community, self._cause)
+        ledger = self._ledger(draft, guardian) if draft.acts or self._mapping.declaration else []
+        self._count(ledger)
+        record = self._mint(draft, own, contacts, shared, guardian, ledger)
         self._enrol(record, contacts)
-        self._find_wards(record, contacts)
+        if draft.row in self._links:
+            self._find_wards(record, contacts)
         if draft.external_id:
             self._own((EXTERNAL, draft.external_id), own)
         if guardian:
             self._answer_for(guardian, own, draft.row)
+
+    def _mint(
+        self,
+        draft: Draft,
+        own: str,
+        contacts: Sequence[Address],
+        shared: Container[Address],
+        guardian: str,
+        ledger: list[Entry],
+    ) -> Record:
+        """What ``register`` makes of a draft, struck from one blank: an import makes a hundred thousand."""
+        blank = self._blanks.get(draft.kind)
+        if blank is None:
+            profile = Profile(kind=draft.kind, presence=self._mapping.presence)
+            blank = self._blanks[draft.kind] = register(profile, "", self._community, self._cause)
+        given, family = draft.given_name, draft.family_name
+        display = draft.full_name or (f"{given} {family}" if given and family else given or family)
+        attributes: list[Record] = []
+        sensitive: list[Record] = []
+        for key, value in draft.attributes.items():
+            (sensitive if key in self._sensitive else attributes).append({"key": key, "value": value})
+        relations = self._relations(draft) if draft.relations else []
+        record = blank.copy()
+        record.update(
+            _id=own,
+            display_name=display,
+            given_name=given,
+            family_name=family,
+            sort_name=fold(f"{family} {given}" if family else display),
+            locale=draft.locale,
+            zone=draft.zone,
+            birth_date=draft.birth_date or None,
+            external_id=draft.external_id or None,
+            contact_points=[
+                {
+                    "id": f"c{number}",
+                    "channel": contact[0],
+                    "address": contact[1],
+                    "state": UNVERIFIED,
+                    "shared": contact in shared,
+                }
+                for number, contact in enumerate(contacts, 1)
+            ],
+            relations=relations,
+            reasons=[self._reason(key) for key in draft.reasons] if draft.reasons else [],
+            attributes=attributes,
+            sensitive=sensitive,
+            tags=list(draft.tags),
+            ledger=ledger,
+            guardians=[guardian] if guardian else [],
+            wards=[],
+            absorbed=[],
+            engagement={},
+            recent=[],
+            history=[],
+        )
+        if relations or ledger or guardian:
+            derive(record, self._community, self._origin.at)
+        else:
+            record["standing"] = list(blank["standing"])
+            record["permission"] = []
+            record["search"] = searched_by(record)
+        return record
 
     def _contacts(self, draft: Draft, link: Link, own: str) -> tuple[list[Address], set[Address]]:
         """The contact points of a new member, and those of them that a household shares."""
