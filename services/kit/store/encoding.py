@@ -19,7 +19,7 @@ TRUE = b"\x01"
 OTHER = b"\x02"  # a document or a list: something, equal to no scalar
 NOTHING = b""
 
-_PLAIN = frozenset((str, int, float))
+PLAIN = frozenset((str, int, float))  # classes that stand as they are
 
 
 def dumped(document: Mapping[str, Any]) -> str:
@@ -43,7 +43,7 @@ def _has_nul(value: Any) -> bool:
 
 def column_value(value: Any, path: str) -> Any:
     """A scalar as it stands in its column. Raises Invalid naming the path for what is no scalar."""
-    if value.__class__ in _PLAIN or value is None:
+    if value.__class__ in PLAIN or value is None:
         return value
     if isinstance(value, bool):
         return TRUE if value else FALSE
@@ -52,7 +52,7 @@ def column_value(value: Any, path: str) -> Any:
 
 def side_value(value: Any) -> Any:
     """Any value as it stands in a side table."""
-    if value.__class__ in _PLAIN:
+    if value.__class__ in PLAIN:
         return value
     if value is None:
         return NOTHING

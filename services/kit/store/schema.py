@@ -19,7 +19,7 @@ import orjson
 
 from services.kit.errors import Invalid
 from services.kit.store.documents import Index, collection_name, indexes_of, left_alone, looked_up_only, place_of
-from services.kit.store.encoding import NOTHING, column_value, found_at, in_order, side_value
+from services.kit.store.encoding import NOTHING, PLAIN, column_value, found_at, in_order, side_value
 
 LAYOUT = 1  # raised when what stands here derives other tables from the same class
 _CHUNK = 2_000
@@ -59,47 +59,52 @@ class Side:
     scalar: tuple[bool, ...]  # whether the path is declared to hold one value
 
     def rows(self, documents: Iterable[tuple[int, int, Mapping[str, Any]]]) -> list[tuple[Any, ...]]:
-        """The rows of documents given with their scope and number."""
-        way, values_in = tuple(self.through.split(".")), self.values_in
-        return [
-            (scope, *values, n)
-            for scope, n, document in documents
-            for values in values_in(document.get(way[0]) if len(way) == 1 else found_at(document, way))
-        ]
+        """The rows of documents, each given with its scope and number."""
+        name, nested = self.through, tuple(self.through.split(".")) if "." in self.through else ()
+        return self.rows_of(
+            (scope, n, found_at(document, nested) if nested else document.get(name)) for scope, n, document in documents
+        )
 
-    def values_in(self, found: Any) -> list[tuple[Any, ...]]:
-        """The values of the rows of a list."""
-        if found is None:
-            return []
-        elements = found if found.__class__ is list else [found]
+    def rows_of(self, lists: Iterable[tuple[int, int, Any]]) -> list[tuple[Any, ...]]:
+        """The same, given the lists. An import makes millions: the common ones take few steps."""
+        found = [(scope, n, elements) for scope, n, each in lists if (elements := _elements(each))]
         if self.paths == ("",):
-            return [(side_value(element),) for element in elements if element is not None]
-        if self._flat:
-            return self._values_of_flat(elements)
-        parts = [tuple(path.split(".")) for path in self.paths]
-        return [
-            values
-            for element in elements
-            if element.__class__ is dict
-            for values in product(*(_side_values(found_at(element, each)) for each in parts))
-        ]
+            return [
+                (scope, each if each.__class__ in PLAIN else side_value(each), n)
+                for scope, n, elements in found
+                for each in elements
+                if each is not None
+            ]
+        if len(self.paths) == 2 and not any("." in path for path in self.paths):
+            return self._pairs(found)
+        return [(scope, *values, n) for scope, n, elements in found for values in self._products(elements)]
 
-    @property
-    def _flat(self) -> bool:
-        return len(self.paths) == 2 and not any("." in path for path in self.paths)
-
-    def _values_of_flat(self, elements: list[Any]) -> list[tuple[Any, ...]]:
-        """The same for the common ``{key, value}``, in the fewest steps: an import makes millions."""
+    def _pairs(self, found: list[tuple[int, int, list[Any]]]) -> list[tuple[Any, ...]]:
         one, other = self.paths
         rows: list[tuple[Any, ...]] = []
+        append = rows.append
+        for scope, n, elements in found:
+            for element in elements:
+                if element.__class__ is dict:
+                    first, second = element.get(one), element.get(other)
+                    if first.__class__ in PLAIN and second.__class__ in PLAIN:
+                        append((scope, first, second, n))
+                    else:
+                        rows += [(scope, *values, n) for values in self._products([element])]
+        return rows
+
+    def _products(self, elements: list[Any]) -> Iterator[tuple[Any, ...]]:
+        parts = [tuple(path.split(".")) for path in self.paths]
         for element in elements:
             if element.__class__ is dict:
-                first, second = element.get(one), element.get(other)
-                if first.__class__ is list or second.__class__ is list:
-                    rows += product(_side_values(first), _side_values(second))
-                else:
-                    rows.append((side_value(first), side_value(second)))
-        return rows
+                yield from product(*(_side_values(found_at(element, each)) for each in parts))
+
+
+def _elements(found: Any) -> list[Any]:
+    if found.__class__ is list:
+        elements: list[Any] = found
+        return elements
+    return [] if found is None else [found]
 
 
 def _side_values(value: Any) -> tuple[Any, ...]:
@@ -141,10 +146,11 @@ class Table:
         return path if path in OWN_COLUMNS else self.by_path[path].name
 
     def column_values(self, document: Mapping[str, Any]) -> list[Any]:
-        return [
-            column_value(found_at(document, column.parts) if column.nested else document.get(column.path), column.path)
-            for column in self.columns
-        ]
+        values = [found_at(document, c.parts) if c.nested else document.get(c.path) for c in self.columns]
+        for at, value in enumerate(values):
+            if value is not None and value.__class__ not in PLAIN:
+                values[at] = column_value(value, self.columns[at].path)
+        return values
 
     def create(self) -> Iterator[tuple[str, str]]:
         """Name and statement of every table and index, in order."""

@@ -358,7 +358,7 @@ class SqliteCollection:
         found: dict[str, tuple[int, dict[Side, set[tuple[Any, ...]]]]] = {}
         for an_id, n, number, *texts in rows:
             of_sides = {
-                side: {(number, *values, n) for values in side.values_in(orjson.loads(text) if text else None)}
+                side: set(side.rows_of([(number, n, orjson.loads(text) if text else None)]))
                 for side, text in zip(sides, texts, strict=True)
             }
             found[an_id] = (n, of_sides)
