@@ -25,10 +25,19 @@ def parrot(answer: bytes) -> None:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connections[connection.fileno()] = connection
                 poll.register(connection.fileno(), select.EPOLLIN)
-            elif connections[descriptor].recv(65_536):
-                connections[descriptor].sendall(answer)
-            else:
+            elif not _repeated(connections[descriptor], answer):
                 connections.pop(descriptor).close()
+
+
+def _repeated(connection: socket.socket, answer: bytes) -> bool:
+    """Whether there was a request, and its answer went out."""
+    try:
+        if not connection.recv(65_536):
+            return False
+        connection.sendall(answer)
+    except OSError:  # whoever asked is gone
+        return False
+    return True
 
 
 if __name__ == "__main__":
