@@ -15,7 +15,7 @@ from services.kit.rpc.server import Caller
 from services.kit.scope import Scope
 from services.kit.store.port import PAGE_LIMIT, Document
 from services.members.domain.community import Community
-from services.members.domain.member import ORGANISATION, PERSON, Profile, relation, tags_of
+from services.members.domain.member import PERSON, VOLUNTARY, Profile, relation, tags_of
 from services.members.domain.member import reason as made_reason
 from services.members.domain.permission import Evidence, minor_at
 from services.members.domain.values import EMAIL, PHONE, address_on, iso_date, locale_tag, tidy, time_zone
@@ -295,8 +295,6 @@ class MemberApi:
 
     def _profile(self, request: members.RegisterMemberRequest, caller: Caller) -> Profile:
         community = self._room.community(caller.scope, request.community)
-        if request.kind not in ("", PERSON, ORGANISATION):
-            raise Invalid("A member is a person or an organisation.", field="kind")
         contacts = [
             (channel, address_on(channel, text, community.country))
             for channel, text in ((EMAIL, request.email), (PHONE, request.phone))
@@ -321,7 +319,7 @@ class MemberApi:
             reasons=[made_reason(community, key, now) for key in request.reasons],
             attributes={a.key: heard_attribute(a) for a in request.attributes if a.WhichOneof("value")},
             tags=tags_of(request.tags),
-            presence=request.presence or "voluntary",
+            presence=request.presence or VOLUNTARY,
         )
 
 

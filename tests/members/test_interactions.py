@@ -66,6 +66,7 @@ def test_nobody_is_guessed_at(room: Room, scope: Scope, club: Document, register
         Report("5", "attended", at, email="not an address"),
         Report("6", "danced", at, email="anne@mail.example"),
         Report("7", "attended", at, member="mbr_unknown"),
+        Report("9", "signed_up", at, phone="0470 12 34 56", consent_purposes=("gossip",)),
         Report("8", "attended", at, phone="+32 470 12 34 56"),
     ]
     results = record_interactions(room, scope, club["_id"], reports)
@@ -77,6 +78,7 @@ def test_nobody_is_guessed_at(room: Room, scope: Scope, club: Document, register
         ("refused", ""),
         ("refused", ""),
         ("unmatched", ""),
+        ("refused", ""),
         ("recorded", bob["_id"]),
     ]
     assert "score" not in room.member(scope, child["_id"])["engagement"], "minors are never scored"

@@ -23,7 +23,7 @@ class AddressTaken(Conflict):
     def __init__(self, channel: str, member: str) -> None:
         super().__init__(
             "Another member has this address: work with that one, or share the address as a household.",
-            field=channel,
+            field="external_id" if channel == EXTERNAL else channel,
             member=member,
         )
 

@@ -115,6 +115,10 @@ def reason(community: Community, key: str, at: int, basis: str = DECLARED, evide
 
 def register(profile: Profile, member_id: str, community: Community, cause: Cause) -> Record:
     """The record of a new member. Raises NotInCatalogue or Invalid for what the community has not declared."""
+    if profile.kind not in (PERSON, ORGANISATION):
+        raise Invalid("A member is a person or an organisation.", field="kind")
+    if profile.presence not in (VOLUNTARY, INVOLUNTARY):
+        raise Invalid("A presence is voluntary or involuntary.", field="presence")
     given, family = profile.given_name, profile.family_name
     display = profile.display_name or (f"{given} {family}" if given and family else given or family)
     attributes: list[Record] = []

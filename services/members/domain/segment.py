@@ -111,19 +111,21 @@ def compile_rule(tree: Any, community: Community, now: int) -> Compiled:
     return Compiled(_compiled(node, certain=True), _compiled(node, certain=False))
 
 
-def _compiled(node: _Node, *, certain: bool) -> Rule:
+def _compiled(node: _Node, *, certain: bool, negated: bool = False) -> Rule:
+    """The rule of who is certainly, or possibly, in (negated: not in). Negation is carried down to the conditions, so
+    that what must hold together stands on one level, where an engine can begin with any of it."""
     match node:
         case _Leaf(rule, tracked):
+            said = Not(rule) if negated else rule
             if not tracked:
-                return rule
+                return said
             may_track = Equals("permission", TRACKED)
-            return And((may_track, rule)) if certain else Or((Not(may_track), rule))
-        case _Every(parts):
-            return _flat(And, [_compiled(part, certain=certain) for part in parts])
-        case _Some(parts):
-            return _flat(Or, [_compiled(part, certain=certain) for part in parts])
+            return And((may_track, said)) if certain else Or((Not(may_track), said))
+        case _Every(parts) | _Some(parts):
+            join = Or if isinstance(node, _Every) == negated else And
+            return _flat(join, [_compiled(part, certain=certain, negated=negated) for part in parts])
         case _No(part):
-            return Not(_compiled(part, certain=not certain))
+            return _compiled(part, certain=certain, negated=not negated)
 
 
 def _flat(join: type[And] | type[Or], rules: list[Rule]) -> Rule:

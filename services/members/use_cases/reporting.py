@@ -13,7 +13,7 @@ from services.members.domain.engagement import REPORTABLE, SIGNED_UP
 from services.members.domain.events import interaction_recorded
 from services.members.domain.household import EXTERNAL
 from services.members.domain.member import ERASED, Cause, Profile
-from services.members.domain.permission import CONSENT, THE_MEMBER, Evidence, Record, grant
+from services.members.domain.permission import CONSENT, PURPOSES, THE_MEMBER, Evidence, Record, grant
 from services.members.domain.values import EMAIL, PHONE, address_on, fold, tidy
 from services.members.use_cases.reading import get_members
 from services.members.use_cases.recording import entry_id_of, interaction, keep, key_of
@@ -95,6 +95,9 @@ def _matched(room: Room, scope: Scope, community: Community, report: Report, now
     """The member meant, and whether it was registered just now; or why there is none."""
     if not report.id or report.kind not in REPORTABLE or not 0 < report.at <= now + MINUTE:
         message = f"Give an id, a kind of {', '.join(REPORTABLE)}, and a time that has come."
+        return Result(report.id, REFUSED, reason="invalid", message=message)
+    if not set(report.consent_purposes) <= set(PURPOSES):
+        message = f"A purpose is one of {', '.join(PURPOSES)}."
         return Result(report.id, REFUSED, reason="invalid", message=message)
     if report.member:
         found = get_members(room, scope, [report.member])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -45,6 +46,7 @@ class Room:
     ids: Ids
     nudge: Callable[[], None] = lambda: None
     forgetters: list[Callable[[Scope, Sequence[str]], None]] = field(default_factory=list)  # on erasure, of these ids
+    together: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, thread_name_prefix="question"))
     _compiled: dict[str, tuple[int, Community]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

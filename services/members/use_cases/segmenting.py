@@ -34,10 +34,10 @@ class Counted:
 def count_segment(room: Room, scope: Scope, community_id: str, rule: str) -> Counted:
     """The three counts of a rule as it stands now. Raises BadRule."""
     compiled, scope = _compiled(room, scope, community_id, rule)
-    within = room.members.count(scope, reachable(compiled.certain))
-    possible = within if compiled.measurable else room.members.count(scope, reachable(compiled.possible))
-    everybody = room.members.count(scope, REACHABLE)
-    return Counted(within, everybody - possible, possible - within)
+    asked = dict.fromkeys((reachable(compiled.certain), reachable(compiled.possible), REACHABLE))
+    counts = dict(zip(asked, room.together.map(lambda rule: room.members.count(scope, rule), asked), strict=True))
+    within, possible = counts[reachable(compiled.certain)], counts[reachable(compiled.possible)]
+    return Counted(within, counts[REACHABLE] - possible, possible - within)
 
 
 def sample_segment(room: Room, scope: Scope, community_id: str, rule: str, size: int = SAMPLE) -> list[Document]:
