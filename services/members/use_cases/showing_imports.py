@@ -16,7 +16,7 @@ from services.members.domain import permission
 from services.members.domain.importing import reading
 from services.members.domain.importing.draft import Draft
 from services.members.domain.importing.job import OUTCOMES, Import, chunk_id
-from services.members.domain.importing.planning import CREATED, REFUSED
+from services.members.domain.importing.planning import CREATED, REFUSED, entry_id
 from services.members.domain.permission import Evidence, Grade, Record
 from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.reading import get_members
@@ -120,7 +120,8 @@ def _fill(imports: Imports, scope: Scope, job: Import, rows: Sequence[ShownRow])
 
 
 def _is_of(entry: Record, job: Import, row: int) -> bool:
-    return any(entry["_id"] == job.origin.entry(row, number) for number in range(16))
+    own = job.origin.member(row)
+    return any(entry["_id"] == entry_id(own, number) for number in range(16))
 
 
 def _said(entry: Record) -> Record:

@@ -23,6 +23,7 @@ from services.members.domain.community import Community
 from services.members.domain.household import EXTERNAL
 from services.members.domain.importing.draft import NO_LINK, Act, Draft, Link, name_key, same_person
 from services.members.domain.importing.interpreting import Interpreter
+from services.members.domain.importing.mapping import Declaration
 from services.members.domain.importing.mapping import Mapping as ListMapping
 from services.members.domain.importing.refusals import refuses
 from services.members.domain.member import (
@@ -72,8 +73,10 @@ class Origin:
     def guardian(self, row: int) -> str:
         return derived_id("mbr", self.at, row, self.id, "guardian")
 
-    def entry(self, row: int, number: int) -> str:
-        return derived_id("pme", self.at, row * 16 + number, self.id, "permission")
+
+def entry_id(member: str, number: int) -> str:
+    """The id of the ledger entries of a row, from 0 to 15: that of the member it makes or would make, numbered."""
+    return f"pme{member[3:-1]}{number:x}"
 
 
 @dataclass(slots=True)
@@ -166,6 +169,7 @@ class Planner:
         self._source = f"import:{origin.id}"
         self._yesterday = day_of(origin.at - DAY)
         self._cause = Cause(origin.at, origin.actor, self._source)
+        self._word: Entry = {}
         self._blanks: dict[str, Record] = {}
         self._sensitive = frozenset(key for key, kind in community.attributes.items() if kind.sensitive)
         self._terms: dict[tuple[str, str, str], Record] = {}
@@ -283,7 +287,7 @@ class Planner:
         guardian = self._guardian(draft, link, contacts) if self._mapping.households else ""
         if guardian and contacts:
             shared.add(contacts[0])
-        ledger = self._ledger(draft, guardian) if draft.acts or self._mapping.declaration else []
+        ledger = self._ledger(draft, guardian, own) if draft.acts or self._mapping.declaration else []
         self._count(ledger)
         record = self._mint(draft, own, contacts, shared, guardian, ledger)
         self._enrol(record, contacts)
@@ -349,11 +353,11 @@ class Planner:
             recent=[],
             history=[],
         )
-        if relations or ledger or guardian:
+        if relations or guardian:
             derive(record, self._community, self._origin.at)
         else:
             record["standing"] = list(blank["standing"])
-            record["permission"] = []
+            record["permission"] = self._community.allowed(record, self._origin.at) if ledger else []
             record["search"] = searched_by(record)
         return record
 
@@ -570,7 +574,7 @@ class Planner:
         record = member.record
         guardian = record["guardians"][0] if record["guardians"] else ""
         before = len(record["ledger"])
-        for entry in self._ledger(draft, guardian):
+        for entry in self._ledger(draft, guardian, self._origin.member(draft.row)):
             entry["purposes"] = [purpose for purpose in entry["purposes"] if self._adds(record, entry, purpose, draft)]
             if entry["purposes"]:
                 member.enter(entry)
@@ -604,17 +608,16 @@ class Planner:
                 return False
         return True
 
-    def _ledger(self, draft: Draft, guardian: str) -> list[Entry]:
+    def _ledger(self, draft: Draft, guardian: str, own: str) -> list[Entry]:
         """The ledger entries that a row and the operator's declaration bring."""
         origin, now = self._origin, self._origin.at
         entries: list[Entry] = []
         for act in draft.acts:
             evidence = Evidence(act.wording, "import", act.at or None, self._actor(draft, act, guardian), act.detail)
-            entry_id = origin.entry(draft.row, len(entries))
             make = permission.objection if act.effect == "objection" else _consent
             entries.append(
                 make(
-                    entry_id,
+                    entry_id(own, len(entries)),
                     purposes=act.purposes,
                     channels=(act.channel,),
                     evidence=evidence,
@@ -627,19 +630,23 @@ class Planner:
             refused = {p for entry in entries if entry["act"] == OBJECTION for p in entry["purposes"]}
             purposes = [purpose for purpose in declared.purposes if purpose not in refused]
             if purposes:
-                word = Evidence("", "operator", declared.at, origin.actor, declared.evidence)
-                entries.append(
-                    permission.grant(
-                        origin.entry(draft.row, 15),
-                        basis=declared.basis,
-                        purposes=purposes,
-                        channels=declared.channels,
-                        evidence=word,
-                        now=now,
-                        recorded_by=origin.actor,
-                    )
-                )
+                entries.append(self._declared(declared, entry_id(own, 15), purposes))
         return entries
+
+    def _declared(self, declared: Declaration, key: str, purposes: list[str]) -> Entry:
+        """The operator's word as an entry of the ledger; the same for everybody but for its id."""
+        if not self._word:
+            evidence = Evidence("", "operator", declared.at, self._origin.actor, declared.evidence)
+            self._word = permission.grant(
+                key,
+                basis=declared.basis,
+                purposes=declared.purposes,
+                channels=declared.channels,
+                evidence=evidence,
+                now=self._origin.at,
+                recorded_by=self._origin.actor,
+            )
+        return self._word | {"_id": key, "purposes": purposes, "channels": list(declared.channels)}
 
     def _actor(self, draft: Draft, act: Act, guardian: str) -> str:
         """Below the age of consent, what a list says of a child is its guardian's act."""
@@ -724,7 +731,7 @@ def _shown(note: Record, record: Record) -> list[Any]:
 
 
 def _consent(
-    entry_id: str,
+    key: str,
     *,
     purposes: Sequence[str],
     channels: Sequence[str],
@@ -733,7 +740,7 @@ def _consent(
     recorded_by: str,
 ) -> Entry:
     return permission.grant(
-        entry_id,
+        key,
         basis=CONSENT,
         purposes=purposes,
         channels=channels,
