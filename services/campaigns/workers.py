@@ -72,9 +72,9 @@ def planner(desk: Desk, leases: Collection, lease: int) -> Leased:
 
 def scheduler(desk: Desk, leases: Collection, lease: int) -> Leased:
     def step(_may_go_on: Callable[[], bool]) -> None:
+        confirm_controls(desk)
         open_runs(desk)
         fire_due(desk)
-        confirm_controls(desk)
 
     return Leased("campaigns-scheduler", leases, desk.clock, step, pause=SCHEDULER_SECONDS, lease=lease)
 

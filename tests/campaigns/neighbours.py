@@ -25,6 +25,7 @@ class MembersNextDoor:
     """``groups`` in id order: members who share an address."""
 
     groups: list[list[str]] = field(default_factory=list)
+    by_rule: dict[str, list[list[str]]] = field(default_factory=dict)
     unmeasurable: int = 0
     standing: dict[str, str] = field(default_factory=dict)
     away: bool = False
@@ -37,7 +38,9 @@ class MembersNextDoor:
         assert scope.allows(order.agency, order.community)
         if self.away:
             raise AWAY
-        left = [group for group in self.groups if group[0] > after and group[0] <= order.id_ceiling]
+        left = [
+            group for group in self.by_rule.get(rule, self.groups) if group[0] > after and group[0] <= order.id_ceiling
+        ]
         for start in range(0, len(left), self.page_size):
             page = left[start : start + self.page_size]
             yield AudiencePage([" ".join(group) for group in page], page[-1][0])

@@ -165,7 +165,7 @@ def test_promise_01_a_second_planner_is_fenced_off(house: House) -> None:
         if house.desk.batches.count(house.scope) == 2 and not other_went_first:
             other_went_first = True
             house.members.holds(20)  # to whom the rule reaches fewer members now
-            assert plan_run(house.desk, run)
+            assert plan_run(house.desk, run, lambda: True)
             house.members.holds(60)
         return True
 
@@ -185,6 +185,20 @@ def test_promise_01_a_planner_without_its_lease_stops(house: House) -> None:
     assert not house.desk.runs.one(house.scope, campaign.run).plan.is_closed
     assert plan_runs(house.desk, lambda: True) == 1
     assert house.desk.runs.one(house.scope, campaign.run).plan.members == 35
+
+
+def test_a_large_audience_does_not_keep_a_small_one_waiting(house: House) -> None:
+    house.members.page_size = 1
+    house.members.holds(9)
+    house.members.by_rule["{}"] = [[member_id(1)]]
+    large, small = house.launch(), house.launch(rule="{}")
+    house.relayed()
+
+    def closed() -> list[bool]:
+        return [house.desk.runs.one(house.scope, each.run).plan.is_closed for each in (large, small)]
+
+    assert (plan_runs(house.desk, lambda: True, most=4), closed()) == (1, [False, True])
+    assert (plan_runs(house.desk, lambda: True, most=9), closed()) == (1, [True, True])
 
 
 def progressed(run: str, sequence: int, version: int, *, settled: bool, **counts: int) -> BatchProgressed:

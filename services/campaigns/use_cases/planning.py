@@ -20,22 +20,24 @@ from services.kit.store.port import Order as Ordered
 from services.kit.store.rule import Equals
 
 _NEWEST = Ordered("sequence", descending=True)
+A_TURN = 500  # batches; then it is another run's
 _LOOKS_UP_EVERY = 20  # batches, between looks at whether the campaign was cancelled
 _LIGHT = ("run", "sequence", "last", "members_so_far", "addresses_so_far", "end")
 
 
-def plan_runs(desk: Desk, may_go_on: Callable[[], bool]) -> int:
-    """Plan every run whose plan is open; how many were closed."""
-    return sum(plan_run(desk, run, may_go_on) for run in desk.runs.to_plan())
+def plan_runs(desk: Desk, may_go_on: Callable[[], bool], most: int = A_TURN) -> int:
+    """Give every run whose plan is open its turn; how many were closed."""
+    return sum(plan_run(desk, run, may_go_on, most) for run in desk.runs.to_plan())
 
 
-def plan_run(desk: Desk, run: Run, may_go_on: Callable[[], bool] = lambda: True) -> bool:
-    """Plan a run to its end, from where it stands; whether it is closed. ``may_go_on``: the lease still holds."""
+def plan_run(desk: Desk, run: Run, may_go_on: Callable[[], bool], most: int = A_TURN) -> bool:
+    """Plan a run from where it stands, at most so many batches; whether it is closed. ``may_go_on``: the lease still
+    holds."""
     order = run.order
     scope = stored_scope(order.agency, order.community, "service:campaigns")
     last = last_batch(desk, scope, order.run)
     if last is None or not last["end"]:
-        last = _laid_out(desk, scope, run, last, may_go_on)
+        last = _laid_out(desk, scope, run, last, may_go_on, most)
     if last is None:
         return False
 
@@ -57,13 +59,14 @@ def last_batch(desk: Desk, scope: Scope, run: str) -> Document | None:
 
 
 def _laid_out(
-    desk: Desk, scope: Scope, run: Run, last: Document | None, may_go_on: Callable[[], bool]
+    desk: Desk, scope: Scope, run: Run, last: Document | None, may_go_on: Callable[[], bool], most: int
 ) -> Document | None:
-    """Save the batches behind the last one, and the end mark, which is returned; None: another planner is at work."""
+    """Save the batches behind the last one, and the end mark, which is returned; None: the turn is over, or another
+    planner is at work."""
     order = run.order
     pages = desk.members.stream_audience(scope, order, run.rule, last["last"] if last else "")
     for number, page in enumerate(pages):
-        if not may_go_on():
+        if number == most or not may_go_on():
             return None
         if number % _LOOKS_UP_EVERY == 0 and desk.campaigns.one(scope, order.campaign).is_cancelled:
             break
