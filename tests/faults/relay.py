@@ -83,12 +83,12 @@ class Relay(Conduct):
         self.last = None
         self._asked_to_wait.clear()
 
-    def on_connect(self, connection: int) -> Answer:  # noqa: ARG002 # the port's signature
+    def on_connect(self, connection: int) -> Answer:  # the port's signature
         if self._happens("unavailable", self.mood.unavailable):
             return _UNAVAILABLE
         return Answer(b"220 relay ESMTP\r\n")
 
-    def on_recipient(self, envelope: Envelope, address: str) -> Answer:  # noqa: ARG002 # the port's signature
+    def on_recipient(self, envelope: Envelope, address: str) -> Answer:  # the port's signature
         if address in self.mood.no_such_user:
             self.faults["no-such-user"] += 1
             return _NO_SUCH_USER
@@ -97,7 +97,7 @@ class Relay(Conduct):
             return _LATER
         return OK
 
-    def on_content(self, envelope: Envelope, received: int) -> Answer | None:  # noqa: ARG002 # the port's signature
+    def on_content(self, envelope: Envelope, received: int) -> Answer | None:  # the port's signature
         return HANG_UP if self._happens("mid-data", self.mood.mid_data) else None
 
     def on_message(self, envelope: Envelope) -> Answer:
