@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
-from services.channels.use_cases.controlling import control_of
+from services.channels.domain.account import Account
+from services.channels.use_cases.accounts import opened
+from services.channels.use_cases.controlling import Control, control_of
 from services.channels.use_cases.room import Room, UnknownRun
 from services.kit.scope import Scope
 
 _FIRST_REST = 1.0
 _LONGEST_REST = 60.0
+
+
+# For so long a reading serves all lanes of a run: far less than the second within which a pause must act.
+_FRESH_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What stands in the way of a run, and its account; ``at`` is time.monotonic()."""
+
+    control: Control
+    account: Account | None
+    at: float
 
 
 class Board:
@@ -19,6 +35,7 @@ class Board:
         self._room = room
         self._working: dict[str, tuple[Scope, int]] = {}
         self._halted: frozenset[str] = frozenset()
+        self._readings: dict[str, Reading] = {}
         self._rests: dict[str, tuple[float, float]] = {}  # account → until (monotonic), and how long it was
         self.stopping = False
 
@@ -30,6 +47,7 @@ class Board:
         scope, lanes = self._working[run]
         if lanes == 1:
             del self._working[run]
+            self._readings.pop(run, None)
         else:
             self._working[run] = (scope, lanes - 1)
 
@@ -41,11 +59,32 @@ class Board:
         halted = set()
         for run, (scope, _) in list(self._working.items()):
             try:
-                if control_of(self._room, scope, run).obstacle:
+                if self.reading(run, scope).control.obstacle:
                     halted.add(run)
             except UnknownRun:
                 halted.add(run)
         self._halted = frozenset(halted)
+
+    def reading(self, run: str, scope: Scope) -> Reading:
+        """How the run stands, read a moment ago at most. Raises UnknownRun, Unavailable."""
+        now = time.monotonic()
+        known = self._readings.get(run)
+        if known is not None and now - known.at < _FRESH_SECONDS:
+            return known
+        control = control_of(self._room, scope, run)
+        reading = Reading(control, self._account(control, known), now)
+        self._readings[run] = reading
+        return reading
+
+    def _account(self, control: Control, known: Reading | None) -> Account | None:
+        """The account with its secrets, which are opened once for each of its versions."""
+        if control.account is None:
+            return None
+        if known is not None and known.account is not None:
+            before = known.account
+            if (before.id, before.version) == (control.account["_id"], control.account["version"]):
+                return before
+        return opened(self._room, control.account)
 
     def rests(self, account: str) -> bool:
         return self._rests.get(account, (0.0, 0.0))[0] > time.monotonic()

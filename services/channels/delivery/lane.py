@@ -27,9 +27,9 @@ from services.channels.domain.handing_off import (
     Outcome,
 )
 from services.channels.use_cases import claiming
-from services.channels.use_cases.accounts import alarm_account, opened
+from services.channels.use_cases.accounts import alarm_account
 from services.channels.use_cases.claiming import Claim, ClaimLost, Terms
-from services.channels.use_cases.controlling import Control, control_of
+from services.channels.use_cases.controlling import Control
 from services.channels.use_cases.gating import Gated, Letter, gate_handful
 from services.channels.use_cases.pacing import reserve
 from services.channels.use_cases.room import Room
@@ -125,10 +125,10 @@ class Lane:
         order = claim.order
         control = Control(reasons.PAUSED, 0)
         try:
-            control = control_of(room, claim.scope, order.run)
-            if control.obstacle or self._tools.board.stopping or not groups:
+            reading = self._tools.board.reading(order.run, claim.scope)
+            control, account = reading.control, reading.account
+            if account is None or self._tools.board.stopping or not groups:
                 return Prepared(control)
-            account = opened(room, room.account(claim.scope, order.account))
             message = self._compiled(account, control.revision)
             allowed, again_at = reserve(room, claim.scope, account, len(groups))
             if not allowed:

@@ -13,7 +13,7 @@ from typing import Any
 
 from services.channels.domain.gate import Decision, Verdict
 from services.channels.domain.handing_off import Answer, Cause, Outcome
-from services.kit.clock import HOUR, MINUTE
+from services.kit.clock import HOUR, MINUTE, SECOND
 from services.kit.lease import SKEW
 
 PLANNED, WAITING, SKIPPED, HANDED_OFF, ACCEPTED, REFUSED, UNKNOWN = b"pwsharu"
@@ -27,7 +27,7 @@ WORDS = {
     "u": "unknown",
 }
 RETRY_DELAYS = (MINUTE, 5 * MINUTE, 15 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR)
-AGAIN_DELAY = MINUTE
+AGAIN_DELAY = 5 * SECOND
 _OPEN = frozenset((PLANNED, WAITING))
 
 Note = dict[str, Any]

@@ -103,10 +103,11 @@ def release_outgoing(room: Room, scope: Scope, community: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What stands in the way of a run now: empty, or one of the reasons; and the revision to send."""
+    """What stands in the way of a run now: empty, or one of the reasons; the revision to send, and the account."""
 
     obstacle: str
     revision: int
+    account: Document | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -127,7 +128,7 @@ def control_of(room: Room, scope: Scope, run: str) -> Control:
     account = room.accounts.get(scope, [document["account"]]).get(document["account"])
     if account is None or account["state"] != "active":
         return Control(reasons.ACCOUNT, revision)
-    return Control("", revision)
+    return Control("", revision, account)
 
 
 def is_held(room: Room, agency: str, community: str, scope: Scope) -> bool:
