@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -45,6 +46,7 @@ from services.members.settings import MembersSettings
 from services.members.storage import documents as kept
 from services.members.storage import imports as kept_imports
 from services.members.sweeper import Sweeper
+from services.members.use_cases.importing import forget_in_imports
 from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.room import Room
 from services.members.use_cases.running_imports import ImportWorker
@@ -121,6 +123,7 @@ def wire(settings: MembersSettings) -> Parts:
     relay = Relay(SERVICE, log, [store.collection(document) for document in WITH_OUTBOX], leases, EVENTS_OUT, clock)
     room = room_of(store, clock, _address_key(settings.keys_folder), relay.nudge)
     imports = imports_of(store, room, FolderFiles(settings.files_folder))
+    room.forgetters.append(partial(forget_in_imports, imports))
     consumer = Consumer(
         log,
         store.collection(DeadLetterDocument),

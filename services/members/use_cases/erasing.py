@@ -87,7 +87,7 @@ def _carry_out(room: Room, scope: Scope, erasure: Document) -> Document:
     all_gone = _forget_interactions(room, scope, everyone)
     _forget_merges(room, scope, everyone)
     for forget in room.forgetters:
-        forget(scope, everyone)
+        forget(scope, erasure["community"], everyone)
     persistently(lambda: _empty(room, scope, erasure["member"]), "member")
     room.members.patch(scope, [Patch(one, set={"engagement": {}, "recent": []}) for one in everyone])
     return persistently(lambda: _tell(room, scope, erasure["_id"], everyone, all_gone=all_gone), "erasure")

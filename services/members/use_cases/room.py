@@ -45,7 +45,8 @@ class Room:
     clock: Clock
     ids: Ids
     nudge: Callable[[], None] = lambda: None
-    forgetters: list[Callable[[Scope, Sequence[str]], None]] = field(default_factory=list)  # on erasure, of these ids
+    forgetters: list[Callable[[Scope, str, Sequence[str]], object]] = field(default_factory=list)
+    """What else empties what it keeps of erased members: called with scope, community and their ids."""
     together: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, thread_name_prefix="question"))
     _compiled: dict[str, tuple[int, Community]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
