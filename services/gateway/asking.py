@@ -16,6 +16,7 @@ from services.gateway.access.credentials import Credentials
 from services.gateway.access.people import People
 from services.gateway.access.viewer import Viewer
 from services.gateway.contract import Rooms, request_class, rpc
+from services.gateway.walls import Walls
 from services.kit.clock import Clock
 from services.kit.errors import NotFound, Unauthenticated
 from services.kit.rpc.client import Metadata
@@ -34,6 +35,7 @@ class Desk:
     """What the gateway has of its own, shared by all requests."""
 
     rooms: Rooms
+    walls: Walls
     signer: Signer
     people: People
     credentials: Credentials
@@ -67,8 +69,9 @@ class Asking:
 
     def call(self, name: str, request: Message) -> Any:
         """Call an rpc of another room in the viewer's name; raises the errors that it answers with."""
-        self.calls += 1
-        return self.desk.rooms.call(name, request, self._in_whose_name())
+        metadata = self._in_whose_name()
+        self.calls += 1 + self.desk.walls.check(self.viewer, name, request)
+        return self.desk.rooms.call(name, request, metadata)
 
     def answers(self, name: str, request: Message, timeout: float = 60) -> Any:
         """The same for an rpc that streams its answers."""

@@ -25,6 +25,7 @@ from services.gateway.public.visits import Visits
 from services.gateway.public.wishes import Wishes
 from services.gateway.settings import GatewaySettings
 from services.gateway.storage import documents as kept
+from services.gateway.walls import Walls
 from services.gateway.web.app import make_app
 from services.gateway.web.serving import HttpServer
 from services.kit.clock import Clock, SystemClock
@@ -114,7 +115,9 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
         handlers=handlers(pauses, log, clock),
         clock=clock,
     )
-    desk = Desk(rooms, signer, access.people, access.credentials, access.audit, clock, settings.own_url)
+    desk = Desk(
+        rooms, Walls(rooms, signer), signer, access.people, access.credentials, access.audit, clock, settings.own_url
+    )
     public = PublicDesk(
         LinkTokens(KeyRing(settings.link_keys_folder)),
         Runs(lambda run: _ask_run(rooms, signer, run), clock),

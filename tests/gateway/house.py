@@ -66,7 +66,9 @@ class Caller:
     def attempt(self, name: str, gives: str = "", /, **given: Any) -> Answer:
         """The same, errors and all."""
         title = name[0].upper() + name[1:]
-        document = f"mutation($input: {title}Input!) {{ {name}(input: $input) {{ {gives} errors {{ field code message }} }} }}"
+        document = (
+            f"mutation($input: {title}Input!) {{ {name}(input: $input) {{ {gives} errors {{ field code message }} }} }}"
+        )
         payload: Answer = self.ask(document, input=given)[name]
         return payload
 
@@ -79,6 +81,7 @@ class House:
     gateway: Gateway
     founding: Founding
     running: tuple[str, ...]
+    settings: GatewaySettings
 
     def caller(self, token: str = "") -> Caller:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -118,7 +121,7 @@ def open_house(data: Path, rooms: tuple[str, ...] = ROOMS) -> Iterator[House]:
         store.close()
         gateway = wire_gateway(settings)
         opened.append((gateway.parts, _start(gateway.parts, stop)))
-        yield House(data, gateway, founding, rooms)
+        yield House(data, gateway, founding, rooms, settings)
     finally:
         stop.set()
         for parts, threads in reversed(opened):
