@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -26,29 +27,35 @@ class Sweeper:
 
     name = "members-sweeper"
 
-    def __init__(self, room: Room, leases: Collection, hour: int) -> None:
-        """``hour``: that of the daily sweep, UTC."""
+    def __init__(self, room: Room, leases: Collection, hour: int, chores: Sequence[Callable[[], object]] = ()) -> None:
+        """``hour``: that of the daily sweep, UTC, which ends with the chores."""
         self._room = room
         self._lease = Lease(leases, self.name, room.clock)
         self._hour = hour
-        self._swept = self._day()
+        self._chores = chores
+        self._swept = 0
 
     def run(self, stop: threading.Event) -> None:
         while not stop.wait(_LOOK_EVERY_SECONDS):
             try:
                 if self._lease.hold():
-                    self._tidy()
+                    self.tidy()
             except FanfareError as error:
                 log.warning("sweeper_waits", reason=error.reason, message=error.message)
         self._lease.release()
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
+        """One round of it."""
         take_up_waiting(self._room)
         finish_merges(self._room)
         finish_erasures(self._room)
-        if self._day() > self._swept:
-            log.info("swept", changed=sweep(self._room))
-            self._swept = self._day()
+        today = self._day()
+        if today > self._swept:
+            changed = sweep(self._room, today)
+            for chore in self._chores:
+                chore()
+            log.info("swept", changed=changed)
+            self._swept = today
 
     def _day(self) -> int:
         """The number of the day, as one that begins at the sweep's hour."""

@@ -46,7 +46,7 @@ from services.members.settings import MembersSettings
 from services.members.storage import documents as kept
 from services.members.storage import imports as kept_imports
 from services.members.sweeper import Sweeper
-from services.members.use_cases.importing import forget_in_imports
+from services.members.use_cases.importing import forget_in_imports, sweep_imports
 from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.room import Room
 from services.members.use_cases.running_imports import ImportWorker
@@ -146,7 +146,8 @@ def wire(settings: MembersSettings) -> Parts:
         answered=answered,
         threads=settings.rpc_threads,
     )
-    workers = (relay, consumer, answered, ImportWorker(imports), Sweeper(room, leases, settings.sweep_hour))
+    sweeper = Sweeper(room, leases, settings.sweep_hour, [partial(sweep_imports, imports)])
+    workers = (relay, consumer, answered, ImportWorker(imports), sweeper)
 
     def close() -> None:
         log.close()

@@ -104,7 +104,7 @@ def test_a_changed_rule_changes_every_standing(room: Room, scope: Scope, club: D
     assert parent["standing"] == ["fan"]
     rule = dict(club["standing_rule"]) | {"client": {"relations": ["adherent", "parent"]}}
     change_standing_rule(room, scope, club["_id"], rule)
-    sweep(room)
+    sweep(room, room.clock.now())
     assert room.member(scope, parent["_id"])["standing"] == ["fan", "client"]
     with pytest.raises(Invalid) as wrong:
         change_standing_rule(room, scope, club["_id"], {"client": {"relations": ["king"]}})

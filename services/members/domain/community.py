@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.kit.clock import DAY
 from services.kit.errors import Invalid, NotFound
 from services.members.domain.law import Laws
 from services.members.domain.permission import BASES, Law, Record, Signature, permission_tokens, signature_of
@@ -180,6 +181,7 @@ def found_community(
         "retention_days": begun.get("retention_days", 1_095),
         "attribution_days": 30,
         "erasures": 0,
+        "swept_on": now // DAY,
         "created_at": now,
     }
 

@@ -60,6 +60,7 @@ class CommunityDocument(AggregateDocument):
     retention_days = IntField()
     attribution_days = IntField()
     erasures = IntField()
+    swept_on = IntField()
     created_at = IntField()
 
     meta = {"collection": "communities"}

@@ -20,12 +20,15 @@ _PAGE = 500
 log = structlog.get_logger(__name__)
 
 
-def sweep(room: Room) -> int:
-    """Sweep every community; how many members changed."""
+def sweep(room: Room, day: int) -> int:
+    """Sweep every community that was not swept on that day (a number that grows); how many members changed."""
     changed = 0
     for page in room.communities.stream(everywhere(_ACTOR), page=50):
         for document in page:
-            changed += sweep_community(room, room.compiled(document))
+            if (document.get("swept_on") or 0) < day:
+                changed += sweep_community(room, room.compiled(document))
+                scope = stored_scope(document["agency"], document["_id"], _ACTOR)
+                room.communities.patch(scope, [Patch(document["_id"], set={"swept_on": day})])
     return changed
 
 
