@@ -41,7 +41,7 @@ def test_a_day_is_swept_once_whatever_restarts(
         Sweeper(room, store.collection(LeaseDocument), 3, [lambda: chores.append(1)]).tidy()
         return str(room.member(scope, ada["_id"])["lifecycle"])
 
-    assert restart_and_tidy() == "new"
+    assert restart_and_tidy() == "active"
     clock.advance(5 * DAY)
     assert restart_and_tidy() == "former"
     version = room.member(scope, ada["_id"])["version"]
