@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -25,9 +26,9 @@ from rich.table import Table
 from demo import queries
 from demo.catcher import Caught, Mailbox
 from demo.doors import Doors, Refused, wait_until
-from demo.house import House, HouseDown, Operator, answers, first_operator, free_port, operator_file
+from demo.house import House, HouseDown, answers, first_operator, free_port, operator_file
 from demo.mail_pages import MailServer
-from demo.picture import CampaignPicture, funnel_svg, report_html
+from demo.picture import CampaignPicture, funnel_svg, number, report_html
 from demo.plan import COMMUNITIES
 from demo.readers import Readers
 from demo.receiving import receive
@@ -44,8 +45,8 @@ def main() -> int:
     language = os.environ.get("DEMO_LANGUAGE", "") or terminal_language()
     say = words(language if language in LANGUAGES else "en")
     console = Console()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, _interrupt)
     with ExitStack() as stack:
         try:
             _tell(stack, console, language if language in LANGUAGES else "en", say)
@@ -61,15 +62,19 @@ def main() -> int:
 
 
 def _tell(stack: ExitStack, console: Console, language: str, say: Words) -> None:
-    address, data, operator = _platform(stack, console, say)
-    seed = int(os.environ.get("DEMO_SEED", "1"))
-    doors = Doors(address, language)
+    platform = _platform()
+    mail = stack.enter_context(_mail_at(platform.data / "demo" / "ports.json"))  # first in, so that it is last out
+    stack.callback(mail.pages.close)
+    if platform.house is not None:
+        with console.status(say["starting"]):
+            stack.enter_context(platform.house)
+    console.print(f"{say['started' if platform.house else 'beside']} {platform.address}/graphql")
+    operator = first_operator(platform.data)
+    doors = Doors(platform.address, language)
     stack.callback(doors.close)
     doors.sign_in(operator)
-    console.print(f"  {say['sign_in']}: {operator.email}  ({operator_file(data)})")
-    mail = stack.enter_context(_mail_at(data / "demo" / "ports.json"))
-    stack.callback(mail.pages.close)
-    console.print(f"  {say['catcher']}: [link={mail.pages.address}]{mail.pages.address}[/link]\n")
+    console.print(f"  {say['sign_in']} {operator.email}, {operator_file(platform.data)}", soft_wrap=True)
+    console.print(f"  {say['catcher']} [link={mail.pages.address}]{mail.pages.address}[/link]\n")
 
     bars = Progress(
         SpinnerColumn(),
@@ -89,6 +94,7 @@ def _tell(stack: ExitStack, console: Console, language: str, say: Words) -> None
         for founded in communities:
             _import(doors, founded, bars, say)
         campaigns = [write(doors, each, aim(doors, each, language), language) for each in communities]
+        seed = int(os.environ.get("DEMO_SEED", "1"))
         till = Till(doors, communities, seed)
         readers = mail.hire(seed, till)
         sending = [bars.add_task(f"{say['sending']} – {each.plan.campaign[language]}", note="") for each in communities]
@@ -100,23 +106,27 @@ def _tell(stack: ExitStack, console: Console, language: str, say: Words) -> None
         bars.advance(bar)
     if readers.failed:
         console.print(f"[red]{dict(readers.failed)}[/red]")
-    _show(console, doors, communities, campaigns, mail.pages.address, data / "demo", language, say)
+    _show(console, doors, communities, campaigns, mail.pages.address, platform.data / "demo", language, say)
 
 
-def _platform(stack: ExitStack, console: Console, say: Words) -> tuple[str, Path, Operator]:
-    """A running platform, or one of our own: where it answers, its folder, and who signs in."""
-    running = Path(os.environ.get("FANFARE_DATA", "var")).absolute()
+@dataclass(frozen=True, slots=True)
+class _Platform:
+    """Where it keeps its data and answers; ``house`` is ours to start, None where it runs already."""
+
+    data: Path
+    address: str
+    house: House | None
+
+
+def _platform() -> _Platform:
+    """The platform that runs, if we know its operators; or one of our own."""
     http = os.environ.get("FANFARE_HTTP", _USUAL_HTTP)
-    if operator_file(running).exists() and answers(f"http://{http}"):
-        console.print(f"{say['beside']}: http://{http}")
-        return f"http://{http}", running, first_operator(running)
-    if answers(f"http://{http}"):  # somebody else's, whose operators we do not know
-        http = f"127.0.0.1:{free_port()}"
-    house = House(Path(os.environ.get("DEMO_DATA", "")).absolute() if os.environ.get("DEMO_DATA") else _OWN_DATA, http)
-    with console.status(say["starting"]):
-        stack.enter_context(house)
-    console.print(f"{say['started']}: {house.address}/graphql")
-    return house.address, house.data, house.operator()
+    data = Path(os.environ.get("FANFARE_DATA", "var")).absolute()
+    taken = answers(f"http://{http}")
+    if taken and operator_file(data).exists():
+        return _Platform(data, f"http://{http}", None)
+    house = House(Path(os.environ.get("DEMO_DATA", _OWN_DATA)), f"127.0.0.1:{free_port()}" if taken else http)
+    return _Platform(house.data, house.address, house)
 
 
 class _Mail:
@@ -226,30 +236,32 @@ def _show(
         page = report_html(pictures, spoken, addresses, query, _page_name(other))
         (folder / _page_name(spoken)).write_text(page, encoding="utf-8")
         if spoken == language:
-            for number, picture in enumerate(pictures, 1):
-                _print_picture(console, picture, say)
-                (folder / f"funnel-{number}.svg").write_text(funnel_svg(picture, spoken), encoding="utf-8")
+            for place, picture in enumerate(pictures, 1):
+                _print_picture(console, picture, language, say)
+                (folder / f"funnel-{place}.svg").write_text(funnel_svg(picture, spoken), encoding="utf-8")
     report = (folder / _page_name(language)).as_uri()
-    console.print(f"\n{say['report']}: [link={report}]{report}[/link]")
-    console.print(f"{say['query']}: {doors.address}/graphql\n")
+    console.print(f"\n{say['report']} [link={report}]{report}[/link]", soft_wrap=True)
+    console.print(f"{say['query']} {doors.address}/graphql\n", soft_wrap=True)
     console.print(query, style="dim", highlight=False, markup=False)
 
 
-def _print_picture(console: Console, picture: CampaignPicture, say: Words) -> None:
-    table = Table(title=f"{picture.community} – {picture.name}", show_header=False, box=None, title_justify="left")
+def _print_picture(console: Console, picture: CampaignPicture, language: str, say: Words) -> None:
+    table = Table(show_header=False, box=None, padding=(0, 1, 0, 2))
     for step in picture.steps:
         bar = "█" * round(picture.width(step.people) / 12) + "░" * round(picture.width(step.machines) / 12)
         machines = f" + {step.machines} {say['machines_short']}" if step.machines else ""
-        table.add_row(say[step.key], f"[red]{bar}[/red] [bold]{step.people}[/bold][dim]{machines}[/dim]")
-    console.print()
+        table.add_row(
+            say[step.key], f"[red]{bar}[/red] [bold]{number(step.people, language)}[/bold][dim]{machines}[/dim]"
+        )
+    console.print(f"\n[bold]{picture.community} – {picture.name}[/bold]")
     console.print(table)
     for reason, count in picture.skipped:
-        console.print(f"  {say['skipped']}: {count}. {reason}", style="dim", highlight=False)
+        console.print(f"  {number(count, language)} {say['skipped']} : {reason}", style="dim", highlight=False)
     objective = picture.objective
     if objective is not None:
         console.print(
-            f"  {say['objective']} – {objective.name}: [bold]{objective.value:,.0f}[/bold] / {objective.target:,.0f} "
-            f"{objective.unit} ({say['expected']}: {objective.expected:,.0f}). {say['forecast']}: {objective.forecast}",
+            f"  {say['objective']} – {objective.name} : [bold]{number(objective.value, language)}[/bold] / "
+            f"{f'{number(objective.target, language)} {objective.unit}'.strip()}. {say['forecast']} : {objective.forecast}",
             highlight=False,
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -75,6 +76,16 @@ class CampaignPicture:
         return 100 * step.people / self.steps[0].people if self.steps[0].people else 0.0
 
 
+def number(value: float, language: str) -> str:
+    """A whole number as it is written in the language."""
+    return f"{round(value):,}".replace(",", "\u202f" if language == "fr" else ",")
+
+
+def percent(value: float, language: str) -> str:
+    text = f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    return f"{text.replace('.', ',')} %" if language == "fr" else f"{text}%"
+
+
 def funnel_svg(picture: CampaignPicture, language: str) -> str:
     return _page("funnel.svg", language, picture=picture)
 
@@ -87,17 +98,10 @@ def report_html(
 
 
 def _page(template: str, language: str, **values: object) -> str:
-    def number(value: float) -> str:
-        return f"{round(value):,}".replace(",", "\u202f" if language == "fr" else ",")
-
-    def percent(value: float) -> str:
-        text = f"{value:.1f}" if value < 10 else f"{value:.0f}"
-        return f"{text.replace('.', ',')} %" if language == "fr" else f"{text}%"
-
     return _PAGES.get_template(template).render(
         lang=language,
         say=words(language),
-        number=number,
-        percent=percent,
+        number=partial(number, language=language),
+        percent=partial(percent, language=language),
         **values,
     )
