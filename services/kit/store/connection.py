@@ -11,8 +11,10 @@ from pathlib import Path
 from services.kit.errors import Conflict, FanfareError, Invalid, Unavailable
 
 BUSY_SECONDS = 30.0
-_STATEMENTS = 512
-_CACHE_KIB = 8 * 1024
+_STATEMENTS = 128
+_WRITER_CACHE_KIB = 8 * 1024
+_READER_CACHE_KIB = 2 * 1024  # the operating system keeps the file's pages anyway, once for all
+_IDLE_READERS = 8
 _CHECKPOINT_PAGES = 4_000
 _WAL_BYTES = 64 * 1024 * 1024
 
@@ -29,7 +31,7 @@ def connect(path: Path, *, reads_only: bool = False, busy_seconds: float = BUSY_
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{_READER_CACHE_KIB if reads_only else _WRITER_CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
         if reads_only:
             connection.execute("PRAGMA query_only = 1")
@@ -62,7 +64,7 @@ class Readers:
             except BaseException:
                 connection.close()
                 raise
-            if self._closed:
+            if self._closed or len(self._idle) >= _IDLE_READERS:
                 connection.close()
             else:
                 self._idle.append(connection)

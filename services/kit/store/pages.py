@@ -111,16 +111,23 @@ class Reading:
         return [build(row) for row in rows]
 
     def rows(self, connection: sqlite3.Connection, reach: Reach, place: Place | None, limit: int) -> list[_Row]:
-        """The next rows behind the place."""
+        """The next rows behind the place, all of one moment."""
+        connection.execute("BEGIN")
+        rows = self._rows(connection, reach, place, limit)
+        connection.execute("COMMIT")
+        return rows
+
+    def _rows(self, connection: sqlite3.Connection, reach: Reach, place: Place | None, limit: int) -> list[_Row]:
         choice = self._planner.choose(connection, self._rule, self._key, reach)
         if choice.size < FEW:
-            return self._read(connection, reach, choice.driver, choice.sizes, place, limit)
+            return self._read(connection, reach, choice.driver, choice.sizes, place, limit, self._shape.columns)
         along = self._along(reach)
         walk = along.driver()
         if reach.scopes is None or len(reach.scopes) == 1 or not along.prefixed:
-            return self._read(connection, reach, walk, choice.sizes, place, limit)
-        each = [self._read(connection, Reach((n,)), walk, choice.sizes, place, limit) for n in reach.scopes]
-        return list(heapq.merge(*each, key=_sort_key, reverse=self._order.descending))[:limit]
+            return self._read(connection, reach, walk, choice.sizes, place, limit, self._shape.columns)
+        each = [self._read(connection, Reach((n,)), walk, choice.sizes, place, limit, "m._n") for n in reach.scopes]
+        merged = list(heapq.merge(*each, key=_sort_key, reverse=self._order.descending))[:limit]
+        return self._whole(connection, merged)
 
     def _read(
         self,
@@ -130,19 +137,31 @@ class Reading:
         sizes: dict[int, int],
         place: Place | None,
         limit: int,
+        columns: str,
     ) -> list[_Row]:
         name = f"m.{self._table.column_name(self._order.field)}"
         down = " DESC" if self._order.descending else ""
         by_id = self._order.field == "_id"
         order = f"m._id{down}" if by_id else f"{name}{down}, m._id{down}"
-        columns = f"{name}, m._id, {self._shape.columns}"
         rows: list[_Row] = []
         for stretch in self._stretches(name, place):
             wanted = limit - len(rows)
             if wanted:
-                statement = selecting(self._table, self._rule, reach, driver, sizes, columns, stretch, order, wanted)
+                statement = selecting(
+                    self._table, self._rule, reach, driver, sizes, f"{name}, m._id, {columns}", stretch, order, wanted
+                )
                 rows += connection.execute(statement.text, statement.params).fetchall()
         return rows
+
+    def _whole(self, connection: sqlite3.Connection, places: list[_Row]) -> list[_Row]:
+        """The rows at places that were read with the number of their document alone."""
+        found = connection.execute(
+            f"SELECT m._n, {self._shape.columns} FROM json_each(?) j "
+            f"CROSS JOIN {self._table.quoted} m ON m._n = j.value",
+            (orjson.dumps([row[2] for row in places]).decode(),),
+        )
+        rows = {row[0]: row[1:] for row in found}
+        return [(*row[:2], *rows[row[2]]) for row in places if row[2] in rows]
 
     def _stretches(self, name: str, place: Place | None) -> list[Sql]:
         """The parts of the order behind the place: null is one, what has a value the other."""

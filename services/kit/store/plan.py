@@ -6,6 +6,7 @@ a growing limit, until one ends below it; the answer is kept for the next statem
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 from collections import OrderedDict
@@ -86,12 +87,21 @@ class Choice:
     driver: Driver | None  # None: no index can serve
     size: int
     sizes: dict[int, int]  # of the conjuncts that were counted
+    at: int = 0  # the driver's place among the candidates
+    key: str = ""
     uses: int = _USES
     counting: Sql | None = None  # made with the first count
 
 
+_BOUND = re.compile(r"((?:gt|lt)e?=-?\d{5})\d+")
+
+
 class Planner:
-    """Chooses drivers for the statements of one table, and remembers its choices for a while."""
+    """Chooses drivers for the statements of one table, and remembers its choices for a while.
+
+    Rules that differ only in the last digits of a bound share a choice: what is relative to now has another bound in
+    every millisecond.
+    """
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -100,14 +110,21 @@ class Planner:
 
     def choose(self, connection: sqlite3.Connection, rule: Rule, key: str, reach: Reach) -> Choice:
         """``key`` is the rule's text."""
+        kept_as = _BOUND.sub(r"\1", key), reach
         with self._lock:
-            choice = self._kept.get((key, reach))
-            if choice is not None and choice.uses > 0:
-                choice.uses -= 1
-                return choice
-        choice = self._smallest(connection, candidates(self._table, rule), reach)
+            kept = self._kept.get(kept_as)
+            if kept is not None and kept.uses > 0:
+                kept.uses -= 1
+                if kept.key == key:
+                    return kept
+        drivers = candidates(self._table, rule)
+        if kept is not None and kept.uses > 0 and drivers:
+            choice = Choice(drivers[kept.at], kept.size, kept.sizes, kept.at, uses=kept.uses)
+        else:
+            choice = self._smallest(connection, drivers, reach)
+        choice.key = key
         with self._lock:
-            self._kept[key, reach] = choice
+            self._kept[kept_as] = choice
             while len(self._kept) > _KEPT_PLANS:
                 self._kept.popitem(last=False)
         return choice
@@ -129,7 +146,8 @@ class Planner:
             smallest = min(found)
             if smallest < limit or limit >= _LAST_LIMIT:
                 sizes = {driver.condition: size for driver, size in zip(drivers, found, strict=True)}
-                return Choice(drivers[found.index(smallest)], smallest, sizes)
+                at = found.index(smallest)
+                return Choice(drivers[at], smallest, sizes, at)
             limit *= _GROWTH
         return Choice(None, _LAST_LIMIT, {})
 

@@ -1,9 +1,11 @@
 """The store port: what a room may ask of its documents, the same on every engine.
 
-A document is a plain dict of JSON values (text, integers within 64 bits, floats, booleans, null, lists, dicts with
-text keys). Its key is ``_id``; ``version`` counts replacements from 1; ``agency`` and ``community`` (None: agency-wide)
-say whose it is. Single documents are written atomically; several in one call are not one transaction.
-Writes are durable when the call returns. Raises Unavailable when the engine is away, full or locked for too long.
+A document is a plain dict of JSON values (text without U+0000, integers within 64 bits, floats, booleans, null, lists,
+dicts with text keys). Its key is ``_id``; ``version`` counts replacements from 1; ``agency`` and ``community`` (None:
+agency-wide) say whose it is. Single documents are written atomically; several in one call are not one transaction.
+Writes are durable when the call returns. Raises Unavailable when the engine is away, full or locked for too long, and
+Invalid for what is no document, path or number. Paths are dotted; their parts hold no quotes, backslashes or control
+characters. ``documents`` says how a kind of document, its indexes and its unique fields are declared.
 """
 
 from __future__ import annotations
@@ -50,9 +52,10 @@ class Push:
 class Patch:
     """A change of some fields in place, which does not bump the version.
 
-    Paths are dotted and lead through documents, not lists; what is missing on the way is made. ``set`` writes, ``inc``
-    adds to a number (missing: 0), ``max`` keeps the greater, ``push`` appends, ``pull`` takes out of a list of
-    documents those whose ``_id`` is among the given. With ``sequence`` = (path, number) the whole patch applies only
+    Paths are dotted and lead through documents, not lists; what is missing or null on the way is made. ``set`` writes,
+    ``inc`` adds to a number (missing: 0), ``max`` keeps the greater, ``pull`` takes out of a list of documents those
+    whose ``_id`` is among the given, then ``push`` appends. No two changes may concern the same path, nor one below the
+    other, except a pull and a push. With ``sequence`` = (path, number) the whole patch applies only
     where the number at the path is lower (missing: -1), and writes the number there: the same patch twice changes once.
     """
 
@@ -80,11 +83,16 @@ class Collection(Protocol):
     def replace(self, scope: Scope, documents: Sequence[Document]) -> set[str]:
         """Replace each where the stored version is still the document's ``version``; returns the ids replaced.
 
-        The version is raised by one, in the store and in the given dict. ``agency`` and ``community`` never change.
+        The version is raised by one, in the store and in the given dict. ``agency`` and ``community`` never change: a
+        document that names others is not replaced. Fields that its class leaves alone (``left_alone``) stay as stored.
+        Raises Conflict, and replaces none, where a unique field is taken.
         """
 
     def patch(self, scope: Scope, patches: Sequence[Patch]) -> set[str]:
-        """Apply each where its guard allows; returns the ids changed."""
+        """Apply each in turn where its guard allows; returns the ids changed.
+
+        Raises Conflict, and applies none, where a unique field is taken.
+        """
 
     def delete(self, scope: Scope, ids: Sequence[str]) -> set[str]:
         """Remove for good; returns the ids removed."""
@@ -99,7 +107,8 @@ class Collection(Protocol):
         after: str | None = None,
         fields: Sequence[str] | None = None,
     ) -> Page:
-        """One page. ``fields`` (top level) makes light documents of those and ``_id``, ``version``.
+        """One page, of at most 200. ``fields`` (top level) makes light documents of those (null where missing) and
+        ``_id``, ``version``. An order that no index of the class serves raises Invalid naming ``order``.
 
         A cursor of another rule or order raises Invalid naming ``after``.
         """

@@ -61,10 +61,6 @@ class SqliteStore:
                 f"The store was opened without {document_class.__name__}: name it there.", field="document_class"
             ) from None
 
-    def refresh_statistics(self) -> None:
-        """Tell the planner how large everything is; worth it after a bulk load."""
-        self._writer.run(lambda connection: connection.execute("PRAGMA optimize").fetchall())
-
     def close(self) -> None:
         self._writer.close()
         self._readers.close()

@@ -161,5 +161,6 @@ class Writer:
         with suppress(sqlite3.Error):
             free = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
             if free > _FREE_PAGES_KEPT:
-                self._connection.execute(f"PRAGMA incremental_vacuum({_PAGES_FREED})").fetchall()
+                # executescript steps to the end; execute would stop at the first page
+                self._connection.executescript(f"PRAGMA incremental_vacuum({_PAGES_FREED})")
                 self._may_have_freed = True

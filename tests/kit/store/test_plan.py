@@ -173,3 +173,15 @@ def test_a_page_is_read_along_an_index_without_sorting(path: Path, rule: Rule, o
     spied.close()
     assert any(f"m USING INDEX {index} " in plan for plan in plans), plans
     assert not any("TEMP B-TREE" in plan for plan in plans), plans
+
+
+def test_rules_that_differ_in_the_last_digits_of_a_bound_are_told_apart(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "store.db", CLASSES)
+    fans = store.collection(Fan)
+    first = 1_700_000_000_000
+    fans.insert(IN_CLUB, [fan(f"fan_{at:03}", tags=["a"], joined_at=first + at) for at in range(100)])
+    for at in (50, 10, 90, 10):
+        rule = And((Equals("tags", "a"), Range("joined_at", gte=first + at)))
+        assert fans.count(IN_CLUB, rule) == 100 - at
+        assert len(fans.find(IN_CLUB, rule, limit=100).documents) == 100 - at
+    store.close()
