@@ -10,7 +10,7 @@ from services.kit.clock import DAY
 from services.kit.errors import Invalid, NotFound
 from services.kit.scope import Scope, everywhere, stored_scope
 from services.kit.store.port import Document, Order, Page
-from services.kit.store.rule import And, Equals, In, Range
+from services.kit.store.rule import Equals, In
 from services.members.domain.importing import reading
 from services.members.domain.importing.folding import fold
 from services.members.domain.importing.guessing import guess_mapping
@@ -24,7 +24,7 @@ from services.members.use_cases.room import persistently
 
 LARGEST_FILE = 1 << 30
 PIECE_LIMIT = 1 << 20
-DRY_RUNS_KEPT = 7 * DAY
+KEPT = 7 * DAY  # of dry runs, and of files that nobody imported
 NAME_LIMIT = 120
 
 
@@ -231,24 +231,32 @@ def _emptied(imports: Imports, scope: Scope, key: str, gone: frozenset[str]) -> 
 
 
 def sweep_imports(imports: Imports) -> int:
-    """Remove dry runs of more than seven days with their files, and the files of imports that ended; how many."""
-    old = Range("asked_at", lt=imports.room.clock.now() - DRY_RUNS_KEPT)
+    """Remove dry runs of more than seven days, and files as old that no import still needs; how many."""
+    everything = everywhere("service:members")
+    before = imports.room.clock.now() - KEPT
+    needed: set[str] = set()
     swept = 0
-    for page in imports.imports.stream(everywhere("service:members"), And((old, Equals("work", None)))):
+    for page in imports.imports.stream(everything):
+        needed |= {file_key(job["file"]) for job in page if job["work"] or job["state"] == PAUSED}
         for job in page:
-            scope = stored_scope(job["agency"], job["community"], "service:members")
-            if job["state"] == PAUSED:
-                continue
-            if job["file"]:
-                imports.delete_file(scope, job["community"], job["file"])
+            if job["dry_run"] and job["asked_at"] < before and not job["work"]:
+                _remove(imports, job)
                 swept += 1
-            if job["dry_run"]:
-                for chunks in imports.chunks.stream(scope, Equals("import_id", job["_id"]), fields=()):
-                    imports.chunks.delete(scope, [chunk["_id"] for chunk in chunks])
-                imports.imports.delete(scope, [job["_id"]])
-            elif job["file"]:
-                imports.change(scope, job["_id"], lambda j: j.record.update(file=""))
+    for page in imports.room.communities.stream(everything, fields=("agency",)):
+        for community in page:
+            scope = stored_scope(community["agency"], community["_id"], "service:members")
+            for stored in list(imports.files.list(scope, community["_id"], "imports/")):
+                if stored.modified_at < before and stored.key not in needed:
+                    imports.files.delete(scope, community["_id"], stored.key)
+                    swept += 1
     return swept
+
+
+def _remove(imports: Imports, job: Document) -> None:
+    scope = stored_scope(job["agency"], job["community"], "service:members")
+    for chunks in imports.chunks.stream(scope, Equals("import_id", job["_id"]), fields=()):
+        imports.chunks.delete(scope, [chunk["_id"] for chunk in chunks])
+    imports.imports.delete(scope, [job["_id"]])
 
 
 def _opener(imports: Imports, scope: Scope, community_id: str, file: str) -> Callable[[], BinaryIO]:

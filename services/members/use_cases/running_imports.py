@@ -344,7 +344,8 @@ def _note_outcome(chunk: Record, plan: Plan) -> None:
             "standing": [change.before["standing"], change.member.record["standing"]],
         }
     chunk["changed"] = list(noted.values())
-    chunk["touched"] = list(noted)
+    told = [detail["member"] for detail in chunk["details"] if detail.get("changes")]
+    chunk["touched"] = list(dict.fromkeys((*noted, *told)))
 
 
 def _standing_changes(plan: Plan, chunk: Mapping[str, Any], origin: Origin) -> list[dict[str, Any]]:

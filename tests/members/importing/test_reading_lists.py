@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
 
 import pytest
 from hypothesis import given, settings
@@ -127,6 +128,46 @@ def test_a_sample_skips_empty_rows() -> None:
     content = b"a;b\n\n1;2\n;\n3;4\n"
     found = examine(lambda: io.BytesIO(content))
     assert sample_rows(lambda: io.BytesIO(content), found, 10) == [["1", "2"], ["3", "4"]]
+
+
+def workbook(rows_: list[list[str]]) -> bytes:
+    """The least that is a workbook: numbers are written bare, other texts inline."""
+
+    def cell(text: str) -> str:
+        bare = text.replace(".", "", 1).isdecimal()
+        return f"<c><v>{text}</v></c>" if bare else f'<c t="inlineStr"><is><t>{text}</t></is></c>'
+
+    sheet = "".join(f"<row>{''.join(map(cell, each))}</row>" for each in rows_)
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006/relationships"
+    parts = {
+        "_rels/.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" Type="{office}/officeDocument" '
+        'Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets><sheet name="Membres" sheetId="1" '
+        'r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}"><Relationship Id="r1" '
+        f'Type="{office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{main}"><sheetData>{sheet}</sheetData></worksheet>',
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return out.getvalue()
+
+
+def test_a_workbooks_first_sheet_is_read_like_a_list() -> None:
+    found, back = read(
+        workbook([["Nom", "Courriel", "Cotisation"], ["Maes", "ada@mail.example", "185.5"], ["B", "c", "12"]])
+    )
+    assert (found.encoding, found.headings) == ("xlsx", ("Nom", "Courriel", "Cotisation"))
+    assert back == [(2, ["Maes", "ada@mail.example", "185,5"]), (3, ["B", "c", "12"])]
+
+
+def test_what_only_begins_like_a_workbook_is_refused() -> None:
+    with pytest.raises(FileUnreadable):
+        read(b"PK\x03\x04 and then nothing that is one")
 
 
 # Cells

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.kit.clock import MINUTE, ManualClock
+from services.kit.clock import DAY, MINUTE, ManualClock
 from services.kit.scope import Scope
 from services.kit.store.port import Document
 from services.members.domain.household import new_claim
@@ -131,6 +131,45 @@ def test_a_row_with_nothing_that_says_who_it_is_is_refused(
     job = run(club, HEAD + "not an address;Ada;\n;;\n;Ada;Lovelace\nx;y\n", BY_EMAIL)
     assert counts(job) == {"rows": 4, "created": 1, "refused": 3}
     assert codes(imports, scope, job, "refused") == ["nobody-named", "row-empty", "cells-missing"]
+
+
+# What imports keep
+
+
+def test_what_chunks_keep_of_an_erased_member_is_emptied(
+    run: Run, imports: Imports, scope: Scope, club: Document
+) -> None:
+    run(club, HEAD + "ada@mail.example;Ada;Byron\nada@mail.example;Ada;Byron\n", BY_NAME)
+    job = run(club, "email;prénom;nom;ville\nada@mail.example;Ada;Byron;Huy\n", replace(
+        BY_NAME, columns=(*NAMES, Column("ville", "attribute", name="city"))
+    ))  # fmt: skip
+    (member,) = everybody(imports, scope, club)
+    (row,), _ = list_import_rows(imports, scope, job.id, ["changed"], 50, None)
+    assert row.changes == [("attributes.city", None, "Huy")]
+    importing.forget_in_imports(imports, scope, club["_id"], [member["_id"]])
+    (row,), _ = list_import_rows(imports, scope, job.id, ["changed"], 50, None)
+    assert row.changes == []
+    assert "Huy" not in str([c for page in imports.chunks.stream(scope) for c in page])
+
+
+def test_files_and_rehearsals_are_swept_after_a_week_and_a_file_goes_with_its_import(
+    run: Run, imports: Imports, scope: Scope, club: Document, upload: Upload, clock: ManualClock
+) -> None:
+    def kept() -> int:
+        return len(list(imports.files.list(scope, club["_id"], "imports/")))
+
+    content = HEAD + "ada@mail.example;Ada;Lovelace\n"
+    run(club, content, BY_NAME)
+    assert kept() == 0
+    rehearsal = run(club, content, BY_NAME, dry_run=True)
+    upload(club, content.encode())
+    assert kept() == 2
+    importing.sweep_imports(imports)
+    assert kept() == 2
+    clock.advance(8 * DAY)
+    importing.sweep_imports(imports)
+    assert kept() == 0
+    assert rehearsal.id not in imports.imports.get(scope, [rehearsal.id])
 
 
 # Mappings

@@ -1,7 +1,8 @@
 """What a file says, row by row, whatever wrote it.
 
 CSV with commas, semicolons, tabs or bars, in UTF-8 (with or without BOM), UTF-16, Windows-1252 or Latin-1; cells may
-hold line breaks. A file is read twice at most and never held: the first time to learn its format, then as a stream.
+hold line breaks. It is read as a stream and never held. Of an XLSX workbook the first sheet counts; it is held while it
+is read, so its size is bounded.
 Rows are numbered as a spreadsheet shows them: the first is 1, a quoted line break does not count, an empty line does.
 """
 
@@ -13,17 +14,22 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO
+
+from python_calamine import CalamineError, CalamineWorkbook
 
 from services.kit.errors import Invalid
 
 DELIMITERS = (",", ";", "\t", "|")
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1")
+XLSX = "xlsx"
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1", XLSX)
 SAMPLE_BYTES = 256 * 1024
 SAMPLE_ROWS = 200
 COLUMN_LIMIT = 500
 _UNDEFINED_IN_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
 _BLOCK = 1 << 20
+LARGEST_WORKBOOK = 20 << 20
 
 Row = tuple[int, list[str]]
 OpenFile = Callable[[], BinaryIO]
@@ -73,15 +79,23 @@ def examine(open_file: OpenFile, *, encoding: str = "", delimiter: str = "") -> 
     """The format of a file: as told, otherwise as found. Raises FileUnreadable with what is wrong and where."""
     with open_file() as stream:
         encoding = encoding or detect_encoding(stream)
+    if encoding == XLSX:
+        delimiter = ","
+        return _format(open_file, encoding, delimiter, skip=0)
     with open_file() as stream:
         sample = _sample(stream, encoding)
     if not sample.strip():
         raise FileEmpty("The file is empty: export the list again and send that file.")
     told = _told_delimiter(sample)
     delimiter = delimiter or told or _likely_delimiter(sample)
+    return _format(open_file, encoding, delimiter, skip=1 if told else 0)
+
+
+def _format(open_file: OpenFile, encoding: str, delimiter: str, *, skip: int) -> Format:
+    """The headings are the first row that holds something."""
     with open_file() as stream:
         for number, cells in records(stream, encoding, delimiter):
-            if any(cell.strip() for cell in cells) and not (told and number == 1):
+            if number > skip and any(cell.strip() for cell in cells):
                 return Format(encoding, delimiter, number, _headings(cells, number))
     raise FileEmpty("The file holds no text: export the list again and send that file.")
 
@@ -96,6 +110,9 @@ def rows(stream: BinaryIO, file_format: Format, *, after: int = 0) -> Iterator[R
 
 def records(stream: BinaryIO, encoding: str, delimiter: str) -> Iterator[Row]:
     """Every record of the file, numbered from 1."""
+    if encoding == XLSX:
+        yield from _sheet(stream)
+        return
     text = io.TextIOWrapper(stream, encoding=encoding, newline="")
     number = 0
     try:
@@ -110,6 +127,32 @@ def records(stream: BinaryIO, encoding: str, delimiter: str) -> Iterator[Row]:
     except NotText:
         message = f"Row {number + 1} holds a NUL byte: the file is damaged or no text. Export it again as CSV."
         raise NotText(message, row=number + 1) from None
+
+
+def _sheet(stream: BinaryIO) -> Iterator[Row]:
+    """The rows of a workbook's first sheet, each cell as text."""
+    held = stream.read(LARGEST_WORKBOOK + 1)
+    if len(held) > LARGEST_WORKBOOK:
+        raise FileUnreadable("Workbooks of more than 20 MB are not read: save the sheet as CSV, and send that.")
+    try:
+        workbook = CalamineWorkbook.from_filelike(io.BytesIO(held))
+        table = workbook.get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except (CalamineError, ValueError, IndexError):
+        message = "The workbook cannot be read: save the sheet as CSV, and send that."
+        raise FileUnreadable(message) from None
+    for number, cells in enumerate(table, 1):
+        yield number, [_written(cell) for cell in cells]
+
+
+def _written(cell: object) -> str:
+    """A cell as it would stand in a CSV: dates in ISO 8601, whole numbers without a point, decimals with a comma."""
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else repr(cell).replace(".", ",")
+    if isinstance(cell, datetime) and not (cell.hour or cell.minute or cell.second):
+        return cell.date().isoformat()
+    return str(cell)
 
 
 def sample_rows(open_file: OpenFile, file_format: Format, limit: int = SAMPLE_ROWS) -> list[list[str]]:
@@ -127,6 +170,8 @@ def sample_rows(open_file: OpenFile, file_format: Format, limit: int = SAMPLE_RO
 def detect_encoding(stream: BinaryIO) -> str:
     """By its byte order mark; else UTF-16 by its NULs; else UTF-8 if the whole file is valid; else Windows-1252."""
     head = stream.read(_BLOCK)
+    if head.startswith(b"PK\x03\x04"):
+        return XLSX
     if head.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
