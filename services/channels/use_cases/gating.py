@@ -17,7 +17,7 @@ from services.kit.store.rule import And, Equals, In, Not, Range
 FRESH = 5 * SECOND
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Letter:
     """One message: the places it is written to, and what members said of the first and of the others."""
 

@@ -15,7 +15,7 @@ from typing import Any
 from services.channels.connectors.smtp.encoding import SOFT_BREAK, mailbox, quoted_printable, refuse_line_breaks
 from services.channels.connectors.smtp.markup import Field, LinkMark, Marks, Piece, inline_styles, text_of
 from services.channels.domain.content import Content, Revision
-from services.kit.tokens import HIDDEN_LINK, PIXEL, PREFERENCES, UNSUBSCRIBE
+from services.kit.tokens import HIDDEN_LINK, PIXEL, PREFERENCES, UNSUBSCRIBE, Numbers
 
 UNSUBSCRIBE_FIELD = "unsubscribe_url"
 PREFERENCES_FIELD = "preferences_url"
@@ -70,14 +70,10 @@ class Layout:
 
     headers: Segments
     body: Segments
-    numbers: tuple[int, ...]  # of the tokens, in the order of their slots
+    whole: Segments  # both, with the empty line between
+    numbers: Numbers  # of the tokens, in the order of their slots
     fields: tuple[FilledField, ...]
     subject: str | tuple[str | int, ...]  # ready, or in pieces with the places of fields
-    slots: int
-
-    @property
-    def fields_at(self) -> int:
-        return FIRST_FREE + len(self.numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +194,13 @@ class _LayoutMaker:
         return Layout(
             headers=_segments(head, numbered),
             body=_segments(body, numbered),
-            numbers=tuple(self._numbers),
+            whole=_segments([*head, b"\r\n", *body], numbered),
+            numbers=Numbers.of(self._numbers),
             fields=tuple(
                 FilledField(self._places.get(field.name, -1), field.fallback, field.name in NAME_FIELDS)
                 for field in self._fields
             ),
             subject=subject,
-            slots=fields_at + 2 * count,
         )
 
     def _headers(self, sender: Sender, unsubscribable: bool, boundary: bytes) -> list[bytes | _Token | Slot]:

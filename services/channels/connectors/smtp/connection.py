@@ -23,6 +23,7 @@ _MOST_LINES = 200
 # A message that fits the socket's buffer is gone once written; of a longer one we can tell whether its end was.
 _SENT_WITH_NEXT_ENVELOPE = 48 * 1024
 _TICK_SECONDS = 0.5
+_ALL_WELL = [b"250 ", b"250 ", b"250 ", b"354 ", b""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,12 @@ class Connection(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=0)
 
     def data_received(self, data: bytes) -> None:
+        if self._message_under_way and not self._tail and not self._lines and len(self._expected) == 4:
+            # Nearly always: a message accepted, and the envelope that travelled with it.
+            replies = data.split(b"\r\n")
+            if len(replies) == 5 and [reply[:4] for reply in replies] == _ALL_WELL:
+                self._all_well()
+                return
         lines = (self._tail + data if self._tail else data).split(b"\n")
         self._tail = lines.pop()
         try:
@@ -188,6 +195,17 @@ class Connection(asyncio.Protocol):
         finally:
             self.close()
 
+    def _all_well(self) -> None:
+        """The four replies of a handful in full swing, taken together."""
+        voyage = self._voyage
+        assert voyage is not None
+        self._expected.clear()
+        self._message_under_way = self._large_under_way = False
+        voyage.answers[self._current] = ACCEPTED
+        self._go_ahead(voyage)
+        if not self._expected and not self._envelope_withheld:
+            self._end_voyage("")
+
     def _line_received(self, line: bytes) -> None:
         lines = self._lines
         if line[3:4] == b"-":
@@ -255,13 +273,7 @@ class Connection(asyncio.Protocol):
         failed = self._envelope_failed
         self._envelope_failed = None
         if failed is None and code == 354:
-            refusal = voyage.may_begin()
-            if refusal is None:
-                self._send_message(place)
-                return
-            # The server waits for a message that we no longer want to send: leaving is the only way out.
-            self._begin_none(voyage, refusal)
-            self.close()
+            self._go_ahead(voyage)
             return
         voyage.answers[place] = failed or answer_for(Phase.DATA, _reply(code, lines))
         self._next += 1
@@ -271,31 +283,38 @@ class Connection(asyncio.Protocol):
             self._send((b"RSET\r\n",), (Phase.RESET,))
         self._begin_next(b"")
 
-    def _send_message(self, place: int) -> None:
-        voyage = self._voyage
-        assert voyage is not None
+    def _go_ahead(self, voyage: Voyage) -> None:
+        """The server waits for the message."""
+        refusal = voyage.may_begin()
+        if refusal is None:
+            self._send_message(voyage, self._next)
+            return
+        # We no longer want to send it: leaving is the only way out.
+        self._begin_none(voyage, refusal)
+        self.close()
+
+    def _send_message(self, voyage: Voyage, place: int) -> None:
         message = voyage.message(place)
         self._current = place
         self._next = place + 1
         self._message_under_way = True
         self._waiting_at_most = self._patience.end_of_data
         self._expected.append(Phase.END_OF_DATA)
-        ended = message + b".\r\n"
         if not self._pipelining:
-            self._write(ended)
+            self._write(message + b".\r\n")
             self._envelope_withheld = True
         elif len(message) <= _SENT_WITH_NEXT_ENVELOPE:
-            self._begin_next(ended)
+            self._begin_next(message)
         else:
             self._large_under_way = True
-            self._write(ended)
+            self._write(message + b".\r\n")
             self._envelope_withheld = True
             if not self._write_paused:
                 self._envelope_withheld = False
                 self._begin_next(b"")
 
-    def _begin_next(self, ahead: bytes) -> None:
-        """Write ``ahead`` and, where one more may be begun, the next envelope with it."""
+    def _begin_next(self, message: bytes) -> None:
+        """Write the message, where there is one, and where one more may be begun, its envelope with it."""
         voyage = self._voyage
         assert voyage is not None
         refusal = voyage.may_begin() if self._next < voyage.count else None
@@ -305,12 +324,12 @@ class Connection(asyncio.Protocol):
             envelope = voyage.envelope(self._next)
             if self._pipelining:
                 self._expected.extend((Phase.MAIL, Phase.RCPT, Phase.DATA))
-                self._write(ahead + envelope)
+                self._write(b"".join((message, b".\r\n", envelope)) if message else envelope)
             else:
                 commands = tuple(line + b"\r\n" for line in envelope.split(b"\r\n")[:-1])
                 self._send(commands, (Phase.MAIL, Phase.RCPT, Phase.DATA))
-        elif ahead:
-            self._write(ahead)
+        elif message:
+            self._write(message + b".\r\n")
         elif not self._expected:
             self._end_voyage("")
 

@@ -20,7 +20,7 @@ from services.channels.connectors.smtp.encoding import (
     quoted_printable,
     quoted_value,
 )
-from services.kit.tokens import RunLinks, pack_number
+from services.kit.tokens import RunLinks
 
 _CACHED = 4_096
 _FOR = {"fr": ("Pour", "et"), "en": ("For", "and")}
@@ -34,7 +34,6 @@ class Writer:
         self._links = links
         self._signer = signer
         self._message_id_end = b"@" + compiled.sender.domain.encode("idna") + b">"
-        self._numbers: dict[tuple[int, ...], tuple[bytes, ...]] = {}
         self._subjects: dict[str, bytes] = {}
         self._values: dict[str, tuple[bytes, bytes]] = {}
         self._second = 0
@@ -58,9 +57,6 @@ class Writer:
         """The whole message, CRLF, not dot-stuffed (no line of its body begins with a dot). ``now`` is UTC ms."""
         content = self._compiled.content_for(locale)
         layout = content.tracked if tracked else content.plain
-        packed = self._numbers.get(layout.numbers)
-        if packed is None:
-            packed = self._numbers.setdefault(layout.numbers, tuple(map(pack_number, layout.numbers)))
         plain = _field_values(layout.fields, values, concerned, content.locale)
         in_html, in_text = self._encoded(plain)
         slots = [
@@ -70,7 +66,7 @@ class Writer:
             self._subject(layout, plain),
             b"",
             b"",
-            *self._links.make(member, packed),
+            *self._links.make(member, layout.numbers),
             *in_html,
             *in_text,
         ]
@@ -78,11 +74,10 @@ class Writer:
             line = f"{_words(content.locale)[0]} {_listed(concerned, content.locale)}"
             slots[CONCERNED_TEXT] = quoted_printable(line.encode() + b"\r\n\r\n")
             slots[CONCERNED_HTML] = quoted_printable(f"<p>{html.escape(line)}</p>".encode()) + SOFT_BREAK
-        headers = layout.headers.fill(slots)
-        body = layout.body.fill(slots)
-        if self._signer is not None:
-            return self._signer.header(headers, body, now) + headers + b"\r\n" + body
-        return headers + b"\r\n" + body
+        if self._signer is None:
+            return layout.whole.fill(slots)
+        headers, body = layout.headers.fill(slots), layout.body.fill(slots)
+        return self._signer.header(headers, body, now) + headers + b"\r\n" + body
 
     def locale_for(self, locale: str) -> str:
         """The language the member would read."""
