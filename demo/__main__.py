@@ -259,9 +259,10 @@ def _print_picture(console: Console, picture: CampaignPicture, language: str, sa
         console.print(f"  {number(count, language)} {say['skipped']} : {reason}", style="dim", highlight=False)
     objective = picture.objective
     if objective is not None:
+        target = f"{number(objective.target, language)} {objective.unit}".strip()
         console.print(
-            f"  {say['objective']} – {objective.name} : [bold]{number(objective.value, language)}[/bold] / "
-            f"{f'{number(objective.target, language)} {objective.unit}'.strip()}. {say['forecast']} : {objective.forecast}",
+            f"  {say['objective']} – {objective.name} : [bold]{number(objective.value, language)}[/bold] / {target}. "
+            f"{say['forecast']} : {objective.forecast}",
             highlight=False,
         )
 
