@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,15 @@ def test_a_request_made_again_is_answered_and_not_done_again(answered: AnsweredR
     first = answered.answer(HERE, "/m/Create", "r1", b"payload", work)
     assert answered.answer(HERE, "/m/Create", "r1", b"payload", work) == first
     assert work.done == 1
+
+
+def test_nothing_stored_opens_an_answer(answered: AnsweredRequests, tmp_path: Path) -> None:
+    answered.answer(HERE, "/m/Create", "r1", b"payload", lambda: b"ada@example.org")
+    assert answered.answer(HERE, "/m/Create", "r1", b"payload", Work()) == b"ada@example.org"
+    stored = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert b"answered_requests" in stored
+    for trace in (b"ada@example.org", base64.b64encode(b"ada@example.org")[:16], b"r1\x00payload"):
+        assert trace not in stored
 
 
 def test_the_same_id_with_another_payload_is_an_error(answered: AnsweredRequests) -> None:
