@@ -60,10 +60,10 @@ class Side:
 
     def rows(self, documents: Iterable[tuple[int, int, Mapping[str, Any]]]) -> list[tuple[Any, ...]]:
         """The rows of documents, each given with its scope and number."""
-        name, nested = self.through, tuple(self.through.split(".")) if "." in self.through else ()
-        return self.rows_of(
-            (scope, n, found_at(document, nested) if nested else document.get(name)) for scope, n, document in documents
-        )
+        return self.rows_of((scope, n, self.list_in(document)) for scope, n, document in documents)
+
+    def list_in(self, document: Mapping[str, Any]) -> Any:
+        return found_at(document, tuple(self.through.split("."))) if "." in self.through else document.get(self.through)
 
     def rows_of(self, lists: Iterable[tuple[int, int, Any]]) -> list[tuple[Any, ...]]:
         """The same, given the lists. An import makes millions: the common ones take few steps."""

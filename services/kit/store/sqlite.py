@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from services.kit.store.writer import Writer
 
 _T = TypeVar("_T")
 _SideRows = dict[Side, list[tuple[Any, ...]]]
+_Lists = dict[str, tuple[Any, ...]]  # by id: scope, number, and the JSON text of each list
 
 
 class SqliteStore:
@@ -227,16 +228,16 @@ class SqliteCollection:
 
     def _replace_rows(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> set[str]:
         sides = self._replaced_sides
-        before = self._side_state(connection, [row[-4] for row in rows], sides)
+        before = self._stored_lists(connection, [row[-4] for row in rows], sides)
         done: set[str] = set()
-        after: dict[str, dict[Side, set[tuple[Any, ...]]]] = {}
+        after: _Lists = {}
         for row in rows:
             if connection.execute(self._replace, row[:-1]).rowcount:
-                an_id, number, document = row[-4], row[-2], row[-1]
+                an_id, document = row[-4], row[-1]
                 done.add(an_id)
-                n = before[an_id][0] if sides else 0
-                after[an_id] = {side: set(side.rows([(number, n, document)])) for side in sides}
-        self._settle_sides(connection, {an_id: rows for an_id, (_, rows) in before.items()}, after)
+                if sides:
+                    after[an_id] = (*before[an_id][:2], *(_text_of(side.list_in(document)) for side in sides))
+        self._settle_sides(connection, sides, before, after)
         return done
 
     def patch(self, scope: Scope, patches: Sequence[Patch]) -> set[str]:
@@ -251,12 +252,10 @@ class SqliteCollection:
     ) -> set[str]:
         done: set[str] = set()
         for an_id, statement, sides in statements:
-            before = self._side_state(connection, [an_id], sides)
+            before = self._stored_lists(connection, [an_id], sides)
             if connection.execute(statement.text, statement.params).rowcount:
                 done.add(an_id)
-                if sides:
-                    after = self._side_state(connection, [an_id], sides)
-                    self._settle_sides(connection, _rows_of(before), _rows_of(after))
+                self._settle_sides(connection, sides, before, self._stored_lists(connection, [an_id], sides))
         return done
 
     def delete(self, scope: Scope, ids: Sequence[str]) -> set[str]:
@@ -265,13 +264,13 @@ class SqliteCollection:
             return set()
         within = reach.over("_scope")
         statement = f"DELETE FROM {self._table.quoted} WHERE _id = ? AND {within.text}"
+        sides = self._table.sides
 
         def call(connection: sqlite3.Connection) -> set[str]:
-            before = _rows_of(self._side_state(connection, ids, self._table.sides))
+            before = self._stored_lists(connection, ids, sides)
             done = {an_id for an_id in ids if connection.execute(statement, (an_id, *within.params)).rowcount}
-            self._settle_sides(
-                connection, before, {an_id: {side: set() for side in before.get(an_id, ())} for an_id in done}
-            )
+            gone = {an_id: (*before[an_id][:2], *(None for _ in sides)) for an_id in done if sides}
+            self._settle_sides(connection, sides, before, gone)
             return done
 
         return self._write(call)
@@ -339,50 +338,37 @@ class SqliteCollection:
             if not scope.allows(agency, community or None):
                 raise Forbidden("A document lies outside the scope it is written in.", field="community")
 
-    def _side_state(
-        self, connection: sqlite3.Connection, ids: Sequence[str], sides: tuple[Side, ...]
-    ) -> dict[str, tuple[int, dict[Side, set[tuple[Any, ...]]]]]:
-        """The number and the side rows of stored documents, told from their lists alone."""
+    def _stored_lists(self, connection: sqlite3.Connection, ids: Sequence[str], sides: tuple[Side, ...]) -> _Lists:
+        """The lists that the side tables tell, as they are stored."""
         if not sides:
             return {}
         lists = ", ".join(f"m._body -> '{json_path(side.through)}'" for side in sides)
         rows = connection.execute(
-            f"SELECT m._id, m._n, m._scope, {lists} FROM json_each(?) j CROSS JOIN {self._table.quoted} m "
+            f"SELECT m._id, m._scope, m._n, {lists} FROM json_each(?) j CROSS JOIN {self._table.quoted} m "
             "ON m._id = j.value",
             (_listed(ids),),
         )
-        found: dict[str, tuple[int, dict[Side, set[tuple[Any, ...]]]]] = {}
-        for an_id, n, number, *texts in rows:
-            of_sides = {
-                side: set(side.rows_of([(number, n, orjson.loads(text) if text else None)]))
-                for side, text in zip(sides, texts, strict=True)
-            }
-            found[an_id] = (n, of_sides)
-        return found
+        return {row[0]: row[1:] for row in rows}
 
     def _settle_sides(
-        self,
-        connection: sqlite3.Connection,
-        before: Mapping[str, dict[Side, set[tuple[Any, ...]]]],
-        after: Mapping[str, dict[Side, set[tuple[Any, ...]]]],
+        self, connection: sqlite3.Connection, sides: tuple[Side, ...], before: _Lists, after: _Lists
     ) -> None:
-        """Write the rows that changed, each table in its order."""
-        gone: _SideRows = {}
-        come: _SideRows = {}
-        for an_id, sides in after.items():
-            for side, rows in sides.items():
-                had = before[an_id][side]
-                gone.setdefault(side, []).extend(had - rows)
-                come.setdefault(side, []).extend(rows - had)
-        for side, rows_gone in gone.items():
+        """Write the side rows of the lists that changed, each table in its order."""
+        for at, side in enumerate(sides, start=2):
+            changed = [an_id for an_id, now in after.items() if now[at] != before[an_id][at]]
+            if not changed:
+                continue
+            had, have = (
+                set(side.rows_of((of[i][0], of[i][1], orjson.loads(of[i][at] or "null")) for i in changed))
+                for of in (before, after)
+            )
             keys = " AND ".join(f"{name} = ?" for name in ("_scope", *side.names, "_n"))
-            connection.executemany(f"DELETE FROM {side.table} WHERE {keys}", in_order(rows_gone))
-        for side, rows_come in come.items():
-            connection.executemany(insert_into(side), in_order(rows_come))
+            connection.executemany(f"DELETE FROM {side.table} WHERE {keys}", in_order(list(had - have)))
+            connection.executemany(insert_into(side), in_order(list(have - had)))
 
 
-def _rows_of(state: Mapping[str, tuple[int, dict[Side, set[tuple[Any, ...]]]]]) -> dict[str, Any]:
-    return {an_id: rows for an_id, (_, rows) in state.items()}
+def _text_of(found: Any) -> str | None:
+    return None if found is None else dumped(found)
 
 
 def _side_rows(side: Side, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
