@@ -129,4 +129,4 @@ def _expect(reply: Reply, code: int, what: str) -> None:
 
 
 def _untrusted(relay: Relay, error: ssl.SSLCertVerificationError) -> str:
-    return f"The certificate of {relay.host} is not trusted: {error.verify_message}."
+    return f"The certificate of {relay.host} is not trusted: {error.verify_message.rstrip('.')}."
