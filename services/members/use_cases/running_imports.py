@@ -41,7 +41,8 @@ from services.members.domain.importing.job import (
     chunk_id,
     new_chunk,
 )
-from services.members.domain.importing.planning import Origin, Plan, Planner
+from services.members.domain.importing.plan import Origin, Plan
+from services.members.domain.importing.planning import Planner
 from services.members.domain.permission import Record
 from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.undoing_imports import undo_chunks

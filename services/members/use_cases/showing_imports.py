@@ -16,7 +16,7 @@ from services.members.domain import permission
 from services.members.domain.importing import reading
 from services.members.domain.importing.draft import Draft
 from services.members.domain.importing.job import OUTCOMES, Import, chunk_id
-from services.members.domain.importing.planning import CREATED, REFUSED, entry_id
+from services.members.domain.importing.plan import CREATED, REFUSED, entry_id
 from services.members.domain.permission import Evidence, Grade, Record
 from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.reading import get_members

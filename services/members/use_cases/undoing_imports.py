@@ -18,7 +18,7 @@ from services.members.domain.events import standing_change
 from services.members.domain.household import EXTERNAL, claim_id
 from services.members.domain.importing import undoing
 from services.members.domain.importing.job import UNDOING, Import, chunk_id
-from services.members.domain.importing.planning import CREATED
+from services.members.domain.importing.plan import CREATED
 from services.members.domain.member import ACTIVE, Cause
 from services.members.domain.permission import Record
 from services.members.use_cases.imports_room import Imports

@@ -10,7 +10,7 @@ from services.kit.store.rule import In
 from services.members.domain.community import Community
 from services.members.domain.household import claim_id, new_claim
 from services.members.domain.importing.draft import Draft, Link, name_key
-from services.members.domain.importing.planning import Address, Known, Origin, Plan, addresses_of
+from services.members.domain.importing.plan import Address, Known, Origin, Plan, addresses_of
 from services.members.domain.member import MERGED
 from services.members.domain.permission import Record
 from services.members.domain.values import fold

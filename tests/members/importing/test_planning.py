@@ -11,7 +11,8 @@ from services.kit.store.port import Document
 from services.members.domain.importing import reading
 from services.members.domain.importing.guessing import guess_mapping
 from services.members.domain.importing.interpreting import Interpreter
-from services.members.domain.importing.planning import Known, Origin, Planner
+from services.members.domain.importing.plan import Known, Origin
+from services.members.domain.importing.planning import Planner
 from services.members.domain.importing.refusals import EXPLANATIONS, explain
 from services.members.domain.member import Cause, Profile, register
 from services.members.use_cases.imports_room import Imports

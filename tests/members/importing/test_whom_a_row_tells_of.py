@@ -70,6 +70,14 @@ def test_by_external_id_an_address_may_change_and_names_may_be_the_same(
     assert [p["address"] for p in first["contact_points"]] == ["old@mail.example", "new@mail.example"]
 
 
+def test_an_external_id_belongs_to_one_member(run: Run, imports: Imports, scope: Scope, club: Document) -> None:
+    mapping = replace(BY_NAME, columns=BY_ID.columns)
+    head = "id;email;prénom;nom\n"
+    job = run(club, head + "1;ada@mail.example;Ada;Lovelace\n1;bob@mail.example;Bob;Lovelace\n", mapping)
+    assert counts(job) == {"rows": 2, "created": 2, "fields_refused": 1}
+    assert [m["external_id"] for m in everybody(imports, scope, club)] == ["1", None]
+
+
 def test_a_name_comes_to_the_member_that_only_an_address_was_known_of(
     run: Run, imports: Imports, scope: Scope, club: Document
 ) -> None:

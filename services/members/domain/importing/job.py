@@ -12,7 +12,7 @@ from typing import Any
 from services.kit.errors import Conflict
 from services.members.domain.importing.mapping import Mapping as ListMapping
 from services.members.domain.importing.mapping import mapping_document, mapping_from
-from services.members.domain.importing.planning import Origin
+from services.members.domain.importing.plan import Origin
 from services.members.domain.importing.reading import Format
 
 Record = dict[str, Any]

@@ -1,51 +1,43 @@
 """What a chunk of rows would do to a community, decided before anything is written.
 
 A row makes a member, changes one, leaves it as it is, tells of somebody an earlier row told of, or is refused. Ids
-follow from the import and the row, so that planning again after a crash plans the same. Promise 3: a row that brings no
-later, proven act of the person changes nothing where an objection stands, and never replaces better proof by worse.
+follow from the import and the row, so that planning again after a crash plans the same.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from services.kit.clock import DAY
 from services.kit.errors import Invalid
-from services.kit.ids import derived_id
 from services.members.domain import permission
 from services.members.domain.community import Community
 from services.members.domain.household import EXTERNAL
-from services.members.domain.importing.draft import NO_LINK, Act, Draft, Link, name_key, same_person
+from services.members.domain.importing.draft import NO_LINK, Draft, Link, name_key, same_person
 from services.members.domain.importing.interpreting import Interpreter
-from services.members.domain.importing.mapping import Declaration
 from services.members.domain.importing.mapping import Mapping as ListMapping
-from services.members.domain.importing.refusals import refuses
-from services.members.domain.member import (
-    ERASED,
-    RESTRICTED,
-    UNVERIFIED,
-    Cause,
-    Member,
-    Profile,
-    derive,
-    reason,
-    register,
-    relation,
-    searched_by,
+from services.members.domain.importing.minting import Mint
+from services.members.domain.importing.plan import (
+    CHANGED,
+    CREATED,
+    LEFT,
+    MERGED,
+    REFUSED,
+    Address,
+    Change,
+    Known,
+    Origin,
+    Plan,
+    addresses_of,
 )
-from services.members.domain.permission import CONSENT, OBJECTION, Entry, Evidence, Grade, Record
-from services.members.domain.values import EMAIL, PHONE, anniversary, day_of, fold
-
-Address = tuple[str, str]  # channel (or ``external``), address in its one form
-
-CREATED, CHANGED, LEFT, REFUSED, MERGED = "c", "u", "l", "r", "m"
-"""What became of a row, one letter each: the marks of a chunk are one string."""
+from services.members.domain.importing.proving import Proofs
+from services.members.domain.importing.refusals import refuses
+from services.members.domain.member import ERASED, RESTRICTED, Member
+from services.members.domain.permission import Record
+from services.members.domain.values import EMAIL, PHONE, day_of
 
 SUPERSEDES: Mapping[str, tuple[str, ...]] = {
     "adherent": ("trial", "former_member"),
@@ -53,94 +45,11 @@ SUPERSEDES: Mapping[str, tuple[str, ...]] = {
 }
 """Relation kinds that end when another one is told: nobody is a member and a former one at a time."""
 
-_UNSEEN_BY_UNDO = frozenset(("version", "history", "outbox", "pending", "event_sequence", "engagement", "recent"))
 
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Which import this is, when it began, and in whose name."""
-
-    id: str
-    at: int
-    actor: str
-
-    def cause(self, row: int) -> Cause:
-        return Cause(self.at, self.actor, f"import:{self.id}#{row}")
-
-    def member(self, row: int) -> str:
-        return derived_id("mbr", self.at, row, self.id, "member")
-
-    def guardian(self, row: int) -> str:
-        return derived_id("mbr", self.at, row, self.id, "guardian")
-
-
-def entry_id(member: str, number: int) -> str:
-    """The id of the ledger entries of a row, from 0 to 15: that of the member it makes or would make, numbered."""
-    return f"pme{member[3:-1]}{number:x}"
-
-
-@dataclass(slots=True)
-class Known:
-    """What the community already holds of the people in a chunk."""
-
-    owners: dict[Address, list[str]] = field(default_factory=dict)
-    members: dict[str, Record] = field(default_factory=dict)
-    unreachable: dict[str, list[Record]] = field(default_factory=dict)  # name key → members without any address
-    erased: set[Address] = field(default_factory=set)
-    busy: set[Address] = field(default_factory=set)  # somebody is being registered there at this moment
-
-
-@dataclass(slots=True)
-class Change:
-    """A member that stood in the store and is changed by rows of this chunk."""
-
-    member: Member
-    version: int  # before
-    before: Record
-    rows: list[int] = field(default_factory=list)
-
-    def fields(self) -> dict[str, list[Any]]:
-        """Top-level fields that differ: [before, fingerprint of after]."""
-        after = self.member.record
-        return {
-            name: [self.before.get(name), fingerprint(value)]
-            for name, value in after.items()
-            if name not in _UNSEEN_BY_UNDO and self.before.get(name) != value
-        }
-
-
-@dataclass(slots=True)
-class Plan:
-    """What is to be written for a chunk, and what to tell of it."""
-
-    marks: list[str] = field(default_factory=list)
-    details: list[Record] = field(default_factory=list)
-    created: dict[str, Record] = field(default_factory=dict)
-    changed: dict[str, Change] = field(default_factory=dict)
-    claims: dict[Address, list[str]] = field(default_factory=dict)  # owners to add
-    counts: Counter[str] = field(default_factory=Counter)
-    guardians: set[str] = field(default_factory=set)  # those of ``created`` that no row names
-    matched: int = 0  # rows that met somebody the store knew
-
-
-class _RowRefused(Exception):
+class RowRefused(Exception):
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-
-
-def fingerprint(value: Any) -> str:
-    """Recognises a value again without keeping it."""
-    return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
-
-
-def addresses_of(draft: Draft) -> list[Address]:
-    """Everything by which somebody may already be known."""
-    found = [(EMAIL, address) for address in draft.emails]
-    found += [(PHONE, address) for address in draft.phones]
-    if draft.external_id:
-        found.append((EXTERNAL, draft.external_id))
-    return found
 
 
 class Planner:
@@ -168,13 +77,8 @@ class Planner:
         self._links = links
         self._source = f"import:{origin.id}"
         self._yesterday = day_of(origin.at - DAY)
-        self._cause = Cause(origin.at, origin.actor, self._source)
-        self._word: Entry = {}
-        self._blanks: dict[str, Record] = {}
-        self._sensitive = frozenset(key for key, kind in community.attributes.items() if kind.sensitive)
-        self._terms: dict[tuple[str, str, str], Record] = {}
-        self._reasons: dict[str, Record] = {}
-        self._age_of_consent = community.law.age_of_consent
+        self._mint = Mint(community, origin, mapping.presence)
+        self._proofs = Proofs(community, origin, mapping.declaration, self.plan.counts)
 
     def add_all(self, drafts: Sequence[Draft]) -> None:
         """Plan the rows of the chunk, in their order."""
@@ -206,7 +110,7 @@ class Planner:
         if draft.refused is None:
             try:
                 mark, member, changes = self._place(draft, link)
-            except _RowRefused as refused:
+            except RowRefused as refused:
                 draft.refuse(refused.code)
         self._tell(draft, mark, member, changes)
 
@@ -215,9 +119,9 @@ class Planner:
     def _place(self, draft: Draft, link: Link) -> tuple[str, str, list[list[Any]]]:
         known = self._known
         if known.erased and not known.erased.isdisjoint(addresses_of(draft)):
-            raise _RowRefused("erased")
+            raise RowRefused("erased")
         if known.busy and not known.busy.isdisjoint(addresses_of(draft)):
-            raise _RowRefused("address-busy")
+            raise RowRefused("address-busy")
         own = self._origin.member(draft.row)
         met = not self._strangers or draft.row in self._links or not (draft.emails or draft.external_id)
         found = self._match(draft) if met else None
@@ -225,9 +129,9 @@ class Planner:
             self._create(draft, link, own)
             return CREATED, own, []
         if found["state"] == ERASED:
-            raise _RowRefused("erased")
+            raise RowRefused("erased")
         if found["state"] == RESTRICTED:
-            raise _RowRefused("member-restricted")
+            raise RowRefused("member-restricted")
         id_ = found["_id"]
         changes = self._apply(found, draft, link)
         if link.same_as:
@@ -254,7 +158,7 @@ class Planner:
         key = draft.name_key()
         if not key:
             if len(held) > 1:
-                raise _RowRefused("several-match")
+                raise RowRefused("several-match")
             return held[0]
         birth = draft.birth_date
         for record in held:
@@ -269,7 +173,7 @@ class Planner:
             return None
         if identity == "email" and len(held) == 1:
             return held[0]
-        raise _RowRefused("address-shared")
+        raise RowRefused("address-shared")
 
     def _holders(self, addresses: Sequence[Address]) -> list[Record]:
         members = self._known.members
@@ -287,9 +191,12 @@ class Planner:
         guardian = self._guardian(draft, link, contacts) if self._mapping.households else ""
         if guardian and contacts:
             shared.add(contacts[0])
-        ledger = self._ledger(draft, guardian, own) if draft.acts or self._mapping.declaration else []
-        self._count(ledger)
-        record = self._mint(draft, own, contacts, shared, guardian, ledger)
+        if draft.external_id and self._is_anothers((EXTERNAL, draft.external_id), own):
+            draft.found(EXTERNAL, "address-of-another")
+            draft.external_id = ""
+        ledger = self._proofs.entries(draft, guardian, own)
+        self._proofs.count(ledger)
+        record = self._mint.strike(draft, own, contacts, shared, guardian, ledger)
         self._enrol(record, contacts)
         if draft.row in self._links:
             self._find_wards(record, contacts)
@@ -297,69 +204,6 @@ class Planner:
             self._own((EXTERNAL, draft.external_id), own)
         if guardian:
             self._answer_for(guardian, own, draft.row)
-
-    def _mint(
-        self,
-        draft: Draft,
-        own: str,
-        contacts: Sequence[Address],
-        shared: Container[Address],
-        guardian: str,
-        ledger: list[Entry],
-    ) -> Record:
-        """What ``register`` makes of a draft, struck from one blank: an import makes a hundred thousand."""
-        blank = self._blanks.get(draft.kind)
-        if blank is None:
-            profile = Profile(kind=draft.kind, presence=self._mapping.presence)
-            blank = self._blanks[draft.kind] = register(profile, "", self._community, self._cause)
-        given, family = draft.given_name, draft.family_name
-        display = draft.full_name or (f"{given} {family}" if given and family else given or family)
-        attributes: list[Record] = []
-        sensitive: list[Record] = []
-        for key, value in draft.attributes.items():
-            (sensitive if key in self._sensitive else attributes).append({"key": key, "value": value})
-        relations = self._relations(draft) if draft.relations else []
-        record = blank.copy()
-        record.update(
-            _id=own,
-            display_name=display,
-            given_name=given,
-            family_name=family,
-            sort_name=fold(f"{family} {given}" if family else display),
-            locale=draft.locale,
-            zone=draft.zone,
-            birth_date=draft.birth_date or None,
-            external_id=draft.external_id or None,
-            contact_points=[
-                {
-                    "id": f"c{number}",
-                    "channel": contact[0],
-                    "address": contact[1],
-                    "state": UNVERIFIED,
-                    "shared": contact in shared,
-                }
-                for number, contact in enumerate(contacts, 1)
-            ],
-            relations=relations,
-            reasons=[self._reason(key) for key in draft.reasons] if draft.reasons else [],
-            attributes=attributes,
-            sensitive=sensitive,
-            tags=list(draft.tags),
-            ledger=ledger,
-            guardians=[guardian] if guardian else [],
-            wards=[],
-            absorbed=[],
-            engagement={},
-            recent=[],
-            history=[],
-        )
-        if relations or guardian:
-            derive(record, self._community, self._origin.at)
-        else:
-            record["standing"] = list(blank["standing"])
-            record["permission"] = self._community.allowed(record, self._origin.at) if ledger else []
-            record["search"] = searched_by(record)
-        return record
 
     def _contacts(self, draft: Draft, link: Link, own: str) -> tuple[list[Address], set[Address]]:
         """The contact points of a new member, and those of them that a household shares."""
@@ -387,6 +231,9 @@ class Planner:
             self._own(address, own)
         if not record["contact_points"]:
             self._known.unreachable.setdefault(name_key(record["display_name"]), []).append(record)
+
+    def _is_anothers(self, address: Address, own: str) -> bool:
+        return any(owner != own for owner in self._known.owners.get(address, ()))
 
     def _own(self, address: Address, owner: str) -> None:
         owners = self._known.owners.setdefault(address, [])
@@ -440,14 +287,7 @@ class Planner:
             draft.found("", "guardian-found", row=str(link.guardian))
 
     def _make_guardian(self, guardian: str, contact: Address) -> None:
-        kinds = self._community.relations
-        profile = Profile(
-            contacts=[contact],
-            shared=frozenset((contact,)),
-            relations=[relation(self._community, "parent", source=self._source)] if "parent" in kinds else [],
-            presence=self._mapping.presence,
-        )
-        self._enrol(register(profile, guardian, self._community, self._cause), (contact,))
+        self._enrol(self._mint.guardian(guardian, contact), (contact,))
         self.plan.guardians.add(guardian)
         self.plan.counts["guardians"] += 1
 
@@ -489,18 +329,18 @@ class Planner:
         was_changing = record["_id"] in self.plan.changed
         member = self._changing(record, draft.row)
         history = len(record["history"])
-        verdicts = self._verdicts(record, draft)
+        verdicts = self._proofs.verdicts(record, draft)
         self._describe(member, draft)
         self._reach(member, draft, link)
         self._relate(member, draft)
-        entered = self._enter(member, draft)
+        entered = self._proofs.enter(member, draft)
         if entered == 0 and len(record["history"]) == history:
             if not was_changing:
                 self.plan.changed.pop(record["_id"], None)
             return []
         member.settle()
         changes = [_shown(note, record) for note in record["history"][history:]]
-        return changes + self._permission_changes(record, verdicts)
+        return changes + self._proofs.changes(record, verdicts)
 
     def _describe(self, member: Member, draft: Draft) -> None:
         record = member.record
@@ -524,8 +364,8 @@ class Planner:
             member.give_reason(key)
 
     def _identify(self, member: Member, draft: Draft) -> None:
-        if any(owner != member.id for owner in self._known.owners.get((EXTERNAL, draft.external_id), ())):
-            draft.found("external_id", "address-of-another")
+        if self._is_anothers((EXTERNAL, draft.external_id), member.id):
+            draft.found(EXTERNAL, "address-of-another")
         else:
             member.known_elsewhere_as(draft.external_id)
             self._own((EXTERNAL, draft.external_id), member.id)
@@ -567,140 +407,6 @@ class Planner:
                 except Invalid:
                     draft.found("relation", "dates-reversed")
 
-    # Permission
-
-    def _enter(self, member: Member, draft: Draft) -> int:
-        """Enter what the row proves into the ledger of somebody known, and nothing that would weaken it."""
-        record = member.record
-        guardian = record["guardians"][0] if record["guardians"] else ""
-        before = len(record["ledger"])
-        for entry in self._ledger(draft, guardian, self._origin.member(draft.row)):
-            entry["purposes"] = [purpose for purpose in entry["purposes"] if self._adds(record, entry, purpose, draft)]
-            if entry["purposes"]:
-                member.enter(entry)
-        self._count(record["ledger"][before:])
-        return len(record["ledger"]) - before
-
-    def _count(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            if entry["act"] == OBJECTION:
-                self.plan.counts["objections"] += 1
-            else:
-                self.plan.counts["declared" if entry.get("source") == "operator" else "consents"] += 1
-
-    def _adds(self, record: Record, entry: Entry, purpose: str, draft: Draft) -> bool:
-        """Whether an entry says something new for a purpose, and may."""
-        community, now = self._community, self._origin.at
-        for channel in entry["channels"] or (EMAIL,):
-            held = permission.verdict(record, purpose, channel, now, community.law, community.gives)
-            if entry["act"] == permission.OBJECTION:
-                return held.reason != OBJECTION
-            if any(_says_the_same(known, entry, purpose) for known in record["ledger"]):
-                return False
-            if held.reason == OBJECTION:
-                lifts = entry["basis"] == CONSENT and entry["grade"] >= Grade.FAIR and (entry["at"] or 0) > held.since
-                if not lifts:
-                    self.plan.counts["objections_standing"] += 1
-                    draft.found("", "objection-stands")
-                return lifts
-            if held.allowed and held.reason == CONSENT and held.grade > entry["grade"]:
-                draft.found("", "permission-stronger")
-                return False
-        return True
-
-    def _ledger(self, draft: Draft, guardian: str, own: str) -> list[Entry]:
-        """The ledger entries that a row and the operator's declaration bring."""
-        origin, now = self._origin, self._origin.at
-        entries: list[Entry] = []
-        for act in draft.acts:
-            evidence = Evidence(act.wording, "import", act.at or None, self._actor(draft, act, guardian), act.detail)
-            make = permission.objection if act.effect == "objection" else _consent
-            entries.append(
-                make(
-                    entry_id(own, len(entries)),
-                    purposes=act.purposes,
-                    channels=(act.channel,),
-                    evidence=evidence,
-                    now=now,
-                    recorded_by=origin.actor,
-                )
-            )
-        declared = self._mapping.declaration
-        if declared:
-            refused = {p for entry in entries if entry["act"] == OBJECTION for p in entry["purposes"]}
-            purposes = [purpose for purpose in declared.purposes if purpose not in refused]
-            if purposes:
-                entries.append(self._declared(declared, entry_id(own, 15), purposes))
-        return entries
-
-    def _declared(self, declared: Declaration, key: str, purposes: list[str]) -> Entry:
-        """The operator's word as an entry of the ledger; the same for everybody but for its id."""
-        if not self._word:
-            evidence = Evidence("", "operator", declared.at, self._origin.actor, declared.evidence)
-            self._word = permission.grant(
-                key,
-                basis=declared.basis,
-                purposes=declared.purposes,
-                channels=declared.channels,
-                evidence=evidence,
-                now=self._origin.at,
-                recorded_by=self._origin.actor,
-            )
-        return self._word | {"_id": key, "purposes": purposes, "channels": list(declared.channels)}
-
-    def _actor(self, draft: Draft, act: Act, guardian: str) -> str:
-        """Below the age of consent, what a list says of a child is its guardian's act."""
-        born = draft.birth_date
-        if guardian and born and day_of(act.at or self._origin.at) < anniversary(born, self._age_of_consent):
-            return f"guardian:{guardian}"
-        return permission.THE_MEMBER
-
-    def _verdicts(self, record: Record, draft: Draft) -> dict[tuple[str, str], str]:
-        """The state, before the row, of every permission it speaks of."""
-        spoken: set[tuple[str, str]] = {(purpose, act.channel) for act in draft.acts for purpose in act.purposes}
-        if declared := self._mapping.declaration:
-            spoken |= {(purpose, channel) for purpose in declared.purposes for channel in declared.channels}
-        return {pair: self._verdict(record, *pair) for pair in sorted(spoken)}
-
-    def _permission_changes(self, record: Record, before: Mapping[tuple[str, str], str]) -> list[list[Any]]:
-        after = {pair: self._verdict(record, *pair) for pair in before}
-        return [
-            [f"permission.{purpose}:{channel}", before[purpose, channel], state]
-            for (purpose, channel), state in after.items()
-            if state != before[purpose, channel]
-        ]
-
-    def _verdict(self, record: Record, purpose: str, channel: str) -> str:
-        community = self._community
-        held = permission.verdict(record, purpose, channel, self._origin.at, community.law, community.gives)
-        return f"{held.reason} ({Grade(held.grade).word})" if held.allowed else f"no: {held.reason}"
-
-    # Parts that many rows share
-
-    def _relations(self, draft: Draft) -> list[Record]:
-        made: list[Record] = []
-        for word in draft.relations:
-            key = (word, draft.since, draft.until)
-            terms = self._terms.get(key)
-            if terms is None:
-                kind, _, ended = word.partition(":")
-                until = draft.until or (self._yesterday if ended else "")
-                try:
-                    terms = relation(self._community, kind, draft.since, until, self._source)
-                except Invalid:
-                    draft.found("relation", "dates-reversed")
-                    terms = relation(self._community, kind, "", self._yesterday if ended else "", self._source)
-                else:
-                    self._terms[key] = terms
-            made.append(dict(terms))
-        return made
-
-    def _reason(self, key: str) -> Record:
-        made = self._reasons.get(key)
-        if made is None:
-            made = self._reasons[key] = reason(self._community, key, self._origin.at, evidence=self._source)
-        return dict(made)
-
     # What to tell
 
     def _tell(self, draft: Draft, mark: str, member: str, changes: list[list[Any]]) -> None:
@@ -728,35 +434,3 @@ def _shown(note: Record, record: Record) -> list[Any]:
             if point["id"] == note["now"]:
                 return [point["channel"], None, point["address"]]
     return [note["what"], note["was"], note["now"]]
-
-
-def _consent(
-    key: str,
-    *,
-    purposes: Sequence[str],
-    channels: Sequence[str],
-    evidence: Evidence,
-    now: int,
-    recorded_by: str,
-) -> Entry:
-    return permission.grant(
-        key,
-        basis=CONSENT,
-        purposes=purposes,
-        channels=channels,
-        evidence=evidence,
-        now=now,
-        recorded_by=recorded_by,
-    )
-
-
-def _says_the_same(known: Entry, entry: Entry, purpose: str) -> bool:
-    """The same list imported again proves nothing twice."""
-    return (
-        known["act"] == entry["act"]
-        and purpose in known["purposes"]
-        and known["at"] == entry["at"]
-        and known.get("basis") == entry.get("basis")
-        and known.get("detail") == entry.get("detail")
-        and known["channels"] == entry["channels"]
-    )

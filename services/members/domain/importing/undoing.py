@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.members.domain.community import Community
-from services.members.domain.importing.planning import fingerprint
+from services.members.domain.importing.plan import fingerprint
 from services.members.domain.member import ACTIVE, Cause, derive
 from services.members.domain.permission import OBJECTION, Record
 
