@@ -10,6 +10,7 @@ from fanfare.gateway.v1 import public_events_pb2
 from services.kit.consume import Handler
 from services.kit.log.port import Event
 from services.kit.scope import Scope, stored_scope
+from services.members.precedence import SendingFirst
 from services.members.use_cases import recording
 from services.members.use_cases.erasing import acknowledge_erasure
 from services.members.use_cases.room import Room
@@ -48,21 +49,6 @@ def handlers(room: Room) -> Mapping[str, Handler]:
                 run=said.run,
             )
 
-    def batch_settled(events: list[Event]) -> None:
-        for event in events:
-            said = delivery_events_pb2.BatchSettled.FromString(event.data)
-            settled = recording.Settled(
-                run=said.run,
-                campaign=said.campaign,
-                sequence=said.sequence,
-                version=said.version,
-                channel=said.channel,
-                purpose=said.purpose,
-                accepted=list(said.accepted),
-                accepted_at=list(said.accepted_at),
-            )
-            recording.record_receipts(room, _scope(event), event.community, settled)
-
     def contact_point_bounced(events: list[Event]) -> None:
         for event in events:
             said = delivery_events_pb2.ContactPointBounced.FromString(event.data)
@@ -85,11 +71,32 @@ def handlers(room: Room) -> Mapping[str, Handler]:
     return {
         "fanfare.gateway.v1.LinksFollowed": links_followed,
         "fanfare.gateway.v1.UnsubscribeRequested": unsubscribe_requested,
-        "fanfare.channels.v1.BatchSettled": batch_settled,
         "fanfare.channels.v1.ContactPointBounced": contact_point_bounced,
         "fanfare.campaigns.v1.ErasureAcknowledged": erasure_acknowledged,
         "fanfare.channels.v1.ErasureAcknowledged": erasure_acknowledged,
     }
+
+
+def receipt_handlers(room: Room, first: SendingFirst) -> Mapping[str, Handler]:
+    """What is told of every message sent: read apart, so that it holds up nothing else, and after sending itself."""
+
+    def batch_settled(events: list[Event]) -> None:
+        for event in events:
+            first.let_pass()
+            said = delivery_events_pb2.BatchSettled.FromString(event.data)
+            settled = recording.Settled(
+                run=said.run,
+                campaign=said.campaign,
+                sequence=said.sequence,
+                version=said.version,
+                channel=said.channel,
+                purpose=said.purpose,
+                accepted=list(said.accepted),
+                accepted_at=list(said.accepted_at),
+            )
+            recording.record_receipts(room, _scope(event), event.community, settled)
+
+    return {"fanfare.channels.v1.BatchSettled": batch_settled}
 
 
 def _scope(event: Event) -> Scope:

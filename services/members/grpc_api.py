@@ -19,6 +19,7 @@ from services.members.domain.member import PERSON, VOLUNTARY, Profile, relation,
 from services.members.domain.member import reason as made_reason
 from services.members.domain.permission import Evidence, minor_at
 from services.members.domain.values import EMAIL, PHONE, address_on, iso_date, locale_tag, tidy, time_zone
+from services.members.precedence import SendingFirst
 from services.members.saying import (
     heard_attribute,
     heard_attribute_kind,
@@ -121,8 +122,9 @@ class CommunityApi:
 class MemberApi:
     """`MemberService`."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Room, first: SendingFirst) -> None:
         self._room = room
+        self._first = first
 
     def RegisterMember(self, request: members.RegisterMemberRequest, caller: Caller) -> members.RegisterMemberResponse:
         profile = self._profile(request, caller)
@@ -253,6 +255,7 @@ class MemberApi:
     def ResolveRecipients(
         self, request: members.ResolveRecipientsRequest, caller: Caller
     ) -> members.ResolveRecipientsResponse:
+        self._first.asked()
         resolved = reaching.resolve_recipients(
             self._room,
             caller.scope,

@@ -36,12 +36,13 @@ from services.kit.store.opening import open_store
 from services.kit.store.port import Store
 from services.members.domain.law import read_laws
 from services.members.domain.packs import read_packs
-from services.members.events_in import TOPICS, handlers
+from services.members.events_in import TOPICS, handlers, receipt_handlers
 from services.members.events_out import EVENTS_OUT
 from services.members.grpc_api import CommunityApi, MemberApi, SegmentApi
 from services.members.grpc_identity import IdentityApi
 from services.members.grpc_imports import ImportApi
 from services.members.grpc_privacy import PrivacyApi
+from services.members.precedence import SendingFirst
 from services.members.settings import MembersSettings
 from services.members.storage import documents as kept
 from services.members.storage import imports as kept_imports
@@ -124,19 +125,23 @@ def wire(settings: MembersSettings) -> Parts:
     room = room_of(store, clock, _address_key(settings.keys_folder), relay.nudge)
     imports = imports_of(store, room, FolderFiles(settings.files_folder))
     room.forgetters.append(partial(forget_in_imports, imports))
-    consumer = Consumer(
+    first = SendingFirst(clock)
+    letters = store.collection(DeadLetterDocument)
+    consumer = Consumer(log, letters, group=SERVICE, topics=TOPICS, handlers=handlers(room), clock=clock)
+    receipts = Consumer(
         log,
-        store.collection(DeadLetterDocument),
-        group=SERVICE,
-        topics=TOPICS,
-        handlers=handlers(room),
+        letters,
+        group=f"{SERVICE}-receipts",
+        topics=("channels",),
+        handlers=receipt_handlers(room, first),
         clock=clock,
+        at_once=20,
     )
     server = RpcServer(
         settings.address(SERVICE),
         [
             Service(_service(community_service_pb2, "CommunityService"), CommunityApi(room)),
-            Service(_service(member_service_pb2, "MemberService"), MemberApi(room)),
+            Service(_service(member_service_pb2, "MemberService"), MemberApi(room, first)),
             Service(_service(import_service_pb2, "ImportService"), ImportApi(imports)),
             Service(_service(segment_service_pb2, "SegmentService"), SegmentApi(room)),
             Service(_service(identity_service_pb2, "IdentityService"), IdentityApi(room)),
@@ -147,7 +152,7 @@ def wire(settings: MembersSettings) -> Parts:
         threads=settings.rpc_threads,
     )
     sweeper = Sweeper(room, leases, settings.sweep_hour, [partial(sweep_imports, imports)])
-    workers = (relay, consumer, answered, ImportWorker(imports), sweeper)
+    workers = (relay, consumer, receipts, answered, ImportWorker(imports), sweeper)
 
     def close() -> None:
         log.close()

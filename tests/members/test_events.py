@@ -21,8 +21,9 @@ from services.kit.store.machinery import DeadLetterDocument, LeaseDocument
 from services.kit.store.opening import open_store
 from services.kit.store.port import Document, Store
 from services.members.domain.permission import NEWS
-from services.members.events_in import TOPICS, handlers
+from services.members.events_in import TOPICS, handlers, receipt_handlers
 from services.members.events_out import EVENTS_OUT
+from services.members.precedence import SendingFirst
 from services.members.use_cases.erasing import erase_member, finish_erasures
 from services.members.use_cases.merging import merge_members, unmerge_members
 from services.members.use_cases.reporting import Report, record_interactions
@@ -54,7 +55,8 @@ def log(tmp_path: Path) -> Iterator[Log]:
 def _hear(log: Log, store: Store, room: Room) -> int:
     """Handle everything that waits; how many dead letters there are then."""
     letters = store.collection(DeadLetterDocument)
-    consumer = Consumer(log, letters, group="members", topics=TOPICS, handlers=handlers(room), clock=room.clock)
+    table = {**handlers(room), **receipt_handlers(room, SendingFirst(room.clock))}
+    consumer = Consumer(log, letters, group="members", topics=TOPICS, handlers=table, clock=room.clock)
     reader = log.reader(TOPICS, "members")
     while consumer.step(reader, threading.Event()):
         pass
