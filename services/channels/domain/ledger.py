@@ -105,6 +105,9 @@ class Ledger:
 
     def due(self, now: int, messages: int) -> list[list[int]]:
         """At most so many groups of places that may be handed off now, each sharing an address at planning."""
+        if not self._sizes:
+            ready = [place for place, state in enumerate(self._states) if state in _OPEN and self._is_due(place, now)]
+            return [[place] for place in ready[:messages]]
         found: list[list[int]] = []
         for group in self._groups():
             ready = [place for place in group if self._is_due(place, now)]
@@ -121,10 +124,6 @@ class Ledger:
         return state == WAITING and int(self._notes[str(place)].get("next_at", 0)) <= now
 
     def _groups(self) -> Iterator[Sequence[int]]:
-        if not self._sizes:
-            for place in range(len(self._states)):
-                yield (place,)
-            return
         start = 0
         for size in self._sizes:
             yield range(start, start + size)
@@ -210,7 +209,8 @@ class Ledger:
             for place in places:
                 self._states[place] = ACCEPTED
                 self._at[place] = offset
-                self._forget_waiting(place)
+                if self._notes:
+                    self._forget_waiting(place)
             return []
         if outcome is Outcome.UNSENT or answer.cause is Cause.ACCOUNT:
             for place in places:

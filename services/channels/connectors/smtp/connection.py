@@ -149,9 +149,9 @@ class Connection(asyncio.Protocol):
     async def secure(self, context: ssl.SSLContext, host: str) -> None:
         """Put TLS on it; what came in plain before is forgotten (RFC 3207 §6)."""
         assert self._transport is not None
-        if self._tail or self._lines:
+        if self._tail or self._lines or self._transport.is_closing():
             self.close()
-            raise ConnectionLost("The server spoke before TLS began.")
+            raise ConnectionLost("The server spoke, or left, before TLS began.")
         secured = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
         assert secured is not None
         self._transport = secured

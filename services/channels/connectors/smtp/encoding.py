@@ -65,9 +65,11 @@ def quoted_value(raw: bytes) -> bytes:
 def header_text(text: str) -> bytes:
     """An unstructured value (a subject), folded, in encoded words where it is not plain. Line breaks become spaces."""
     text = " ".join(text.split())
-    if _PLAIN_HEADER.fullmatch(text) and "=?" not in text:
-        raw = text.encode("ascii")
+    raw = text.encode("utf-8", "replace")
+    if raw.isascii() and text.isprintable() and "=?" not in text:
         return raw if len(raw) <= LINE - 16 else _folded(raw)
+    if len(raw) <= _WORD_BYTES:
+        return _encoded_word(raw)
     words = []
     chunk = bytearray()
     for character in text:

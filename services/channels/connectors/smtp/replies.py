@@ -47,6 +47,8 @@ _SOUNDS_LIKE_POLICY = re.compile(
     r"spam|polic|block|blacklist|denylist|reputation|spf|dkim|dmarc|denied|relay|authenticat|rejected for",
     re.IGNORECASE,
 )
+# Postfix keeps what it has against us until RCPT (smtpd_delay_reject): the member has no part in it.
+_ABOUT_US = re.compile(r"\b(?:client host|helo command|sender address) rejected\b", re.IGNORECASE)
 
 # Enhanced codes by subject.detail; the class (4 or 5) decides between retry and refusal.
 _CAUSES: dict[str, Cause] = {
@@ -102,6 +104,8 @@ def _cause(phase: Phase, code: int, status: str, text: str) -> Cause:
         cause = Cause.POLICY
     if cause is None:
         cause = _cause_without_status(phase, code, text)
+    if phase is Phase.RCPT and _ABOUT_US.search(text):
+        return Cause.ACCOUNT
     if phase is Phase.MAIL and cause is not Cause.SIZE:
         return Cause.ACCOUNT
     return Cause.OTHER if phase is Phase.DATA and cause is Cause.BAD_ADDRESS else cause

@@ -141,6 +141,8 @@ def _field_values(
 
 def _encode(value: str) -> tuple[bytes, bytes]:
     in_text = quoted_value(value.encode("utf-8", "replace"))
+    if value.isalnum():
+        return in_text, in_text
     escaped = html.escape(value)
     return (in_text if escaped == value else quoted_value(escaped.encode("utf-8", "replace"))), in_text
 
