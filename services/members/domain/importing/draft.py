@@ -33,46 +33,30 @@ NO_LINK = Link()
 
 
 class Draft:
-    """One row, interpreted. Plain and mutable: there is one for every row of the file."""
+    """One row, interpreted; mutable while it is. There is one for every row, and most fields keep their default."""
 
-    __slots__ = (
-        "acts",
-        "attributes",
-        "birth_date",
-        "emails",
-        "external_id",
-        "family_name",
-        "findings",
-        "full_name",
-        "given_name",
-        "kind",
-        "locale",
-        "phones",
-        "reasons",
-        "refused",
-        "relations",
-        "row",
-        "since",
-        "tags",
-        "until",
-        "zone",
-    )
+    kind: str = "person"
+    given_name: str = ""
+    family_name: str = ""
+    full_name: str = ""
+    emails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    birth_date: str = ""
+    locale: str = ""
+    zone: str = ""
+    external_id: str = ""
+    since: str = ""
+    until: str = ""
+    tags: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()  # kind, or kind:ended
+    acts: tuple[Act, ...] = ()
+    refused: Finding | None = None
 
     def __init__(self, row: int) -> None:
         self.row = row
-        self.kind = "person"
-        self.given_name = self.family_name = self.full_name = ""
-        self.emails: tuple[str, ...] = ()
-        self.phones: tuple[str, ...] = ()
-        self.birth_date = self.locale = self.zone = self.external_id = ""
-        self.since = self.until = ""
-        self.tags: tuple[str, ...] = ()
-        self.reasons: tuple[str, ...] = ()
-        self.relations: tuple[str, ...] = ()  # kind, or kind:ended
         self.attributes: dict[str, Any] = {}
-        self.acts: tuple[Act, ...] = ()
         self.findings: list[Finding] = []
-        self.refused: Finding | None = None
 
     def name(self) -> str:
         """The name to show."""
