@@ -80,9 +80,7 @@ class CommunityApi:
     def ChangeCommunity(
         self, request: communities.ChangeCommunityRequest, caller: Caller
     ) -> communities.ChangeCommunityResponse:
-        changed = founding.change_community(
-            self._room, caller.scope, request.community, request.name, request.attribution_days
-        )
+        changed = founding.change_community(self._room, caller.scope, request.community, request.name)
         return communities.ChangeCommunityResponse(community=said_community(changed))
 
     def DeclareRelation(

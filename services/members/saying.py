@@ -31,7 +31,6 @@ def said_community(record: Record) -> community_pb2.Community:
         reasons=[_reason_kind(kind) for kind in record["reasons"]],
         attributes=[_attribute_kind(kind) for kind in record["attributes"]],
         standing_rule=_standing_rule(record["standing_rule"]),
-        attribution_days=record["attribution_days"],
     )
 
 

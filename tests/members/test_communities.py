@@ -96,7 +96,8 @@ def test_the_catalogue_grows_and_a_type_stays(room: Room, scope: Scope, club: Do
     for value in ("42", True, float("nan")):
         with pytest.raises(Invalid):
             change_member(room, scope, ada["_id"], Changes(attributes={"shoe_size": value}))
-    assert change_community(room, scope, club["_id"], "", 45)["attribution_days"] == 45
+    assert change_community(room, scope, club["_id"], " Club du Lac ")["name"] == "Club du Lac"
+    assert change_community(room, scope, club["_id"], "")["name"] == "Club du Lac"
 
 
 def test_a_changed_rule_changes_every_standing(room: Room, scope: Scope, club: Document, register: Register) -> None:

@@ -179,7 +179,6 @@ def found_community(
         "attributes": [declared_attribute(a) for a in begun["attributes"]],
         "standing_rule": begun["standing_rule"],
         "retention_days": begun.get("retention_days", 1_095),
-        "attribution_days": 30,
         "erasures": 0,
         "swept_on": now // DAY,
         "created_at": now,

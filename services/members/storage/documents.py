@@ -58,7 +58,6 @@ class CommunityDocument(AggregateDocument):
     attributes = EmbeddedDocumentListField(AttributeKindDocument)
     standing_rule = DictField()
     retention_days = IntField()
-    attribution_days = IntField()
     erasures = IntField()
     swept_on = IntField()
     created_at = IntField()

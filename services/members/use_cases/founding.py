@@ -103,14 +103,11 @@ def change_standing_rule(room: Room, scope: Scope, community: str, table: Mappin
     return _change(room, scope, community, change)
 
 
-def change_community(room: Room, scope: Scope, community: str, name: str, attribution_days: int) -> Document:
-    """Rename it, or set for how long a click is credited with a conversion. Empty and 0 leave as it is."""
-    if attribution_days and not 1 <= attribution_days <= 365:
-        raise Invalid("A click is credited for 1 to 365 days.", field="attribution_days")
+def change_community(room: Room, scope: Scope, community: str, name: str) -> Document:
+    """Rename it; empty leaves it as it is."""
 
     def change(record: Record) -> None:
         record["name"] = tidy(name) or record["name"]
-        record["attribution_days"] = attribution_days or record["attribution_days"]
 
     return _change(room, scope, community, change)
 
