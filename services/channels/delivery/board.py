@@ -37,6 +37,7 @@ class Board:
         self._halted: frozenset[str] = frozenset()
         self._readings: dict[str, Reading] = {}
         self._rests: dict[str, tuple[float, float]] = {}  # account → until (monotonic), and how long it was
+        self._paced: dict[str, float] = {}
         self.stopping = False
 
     def enter(self, run: str, scope: Scope) -> None:
@@ -85,6 +86,13 @@ class Board:
             if (before.id, before.version) == (control.account["_id"], control.account["version"]):
                 return before
         return opened(self._room, control.account)
+
+    def wait_for_pace(self, account: str, seconds: float) -> None:
+        """The account's rate is used up for so long: no batch of it need be claimed."""
+        self._paced[account] = time.monotonic() + seconds
+
+    def may_claim(self, account: str) -> bool:
+        return not self.rests(account) and self._paced.get(account, 0.0) <= time.monotonic()
 
     def rests(self, account: str) -> bool:
         return self._rests.get(account, (0.0, 0.0))[0] > time.monotonic()

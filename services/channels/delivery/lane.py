@@ -34,11 +34,12 @@ from services.channels.use_cases.gating import Gated, Letter, gate_handful
 from services.channels.use_cases.pacing import reserve
 from services.channels.use_cases.room import Room
 from services.kit.clock import SECOND
-from services.kit.errors import FanfareError
+from services.kit.errors import FanfareError, Unavailable
 
 T = TypeVar("T")
 _COMPILED = 32
 _REST_WHILE_OTHERS_ARE_AWAY = 2.0
+_WRITE_AGAIN_SECONDS = 0.2
 _POLICY_REFUSALS_IN_A_ROW = 20
 _BEGIN_NOTHING_IN_THE_LAST = 10.0  # seconds of a lease, or a third of a short one
 
@@ -84,6 +85,7 @@ class Lane:
         self._room = tools.room
         self._claim = claim
         self._run = claim.order.run
+        self._held_until = claim.until  # by the last write that went through
 
     async def carry(self) -> None:
         """Send what is due of the batch, then give it back."""
@@ -93,6 +95,9 @@ class Lane:
             await self._carry()
         except ClaimLost:
             logger.warning("claim_lost", run=self._run, batch=self._claim.ledger.document["_id"])
+        except Unavailable as error:
+            # What was handed off and could not be marked is unknown once the lease ends.
+            logger.error("ledger_not_written", run=self._run, message=error.message)
         finally:
             board.leave(self._run)
 
@@ -132,6 +137,7 @@ class Lane:
             message = self._compiled(account, control.revision)
             allowed, again_at = reserve(room, claim.scope, account, len(groups))
             if not allowed:
+                self._tools.board.wait_for_pace(account.id, (again_at - room.clock.now()) / SECOND)
                 return Prepared(control, not_before=again_at)
             gated = gate_handful(room, claim.scope, order, control.revision, groups[:allowed], claim.ledger.members)
         except FanfareError as error:
@@ -158,18 +164,32 @@ class Lane:
         back."""
         room, claim, terms = self._room, self._claim, self._tools.terms
         if sent is not None:
-            claiming.apply_answers(room, claim, sent.letters, sent.answers, terms)
-            self._watch_account(sent.answers)
+            bounced = claiming.apply_answers(room, claim, sent.letters, sent.answers, terms)
+            self._patiently(lambda: claiming.suppress_bounced(room, claim, bounced))
+            self._patiently(lambda: self._watch_account(sent.answers))
+        board, goes_on = self._tools.board, False
         if prepared.control.cancelled:
             claiming.close_cancelled(room, claim)
-            return False
-        board = self._tools.board
-        if prepared.gated is None or board.is_halted(self._run) or board.rests(claim.order.account):
+        elif prepared.gated is None or board.is_halted(self._run) or board.rests(claim.order.account):
             claiming.give_back(room, claim, prepared.not_before)
-            return False
-        claiming.apply_gated(room, claim, prepared.gated)
-        claiming.keep(room, claim, terms)
-        return True
+        else:
+            claiming.apply_gated(room, claim, prepared.gated)
+            claiming.keep(room, claim, terms)
+            goes_on = True
+        self._patiently(lambda: claiming.write(room, claim))
+        self._held_until = claim.until
+        return goes_on
+
+    def _patiently(self, do: Callable[[], None]) -> None:
+        """Do it, again and again while the store is away and the lease lasts. Raises Unavailable after that."""
+        while True:
+            try:
+                do()
+                return
+            except Unavailable:
+                if self._room.clock.now() >= self._held_until - SECOND:
+                    raise
+                time.sleep(_WRITE_AGAIN_SECONDS)
 
     def _watch_account(self, answers: list[Answer]) -> None:
         """Refusals by policy tell of the account, not of the members."""

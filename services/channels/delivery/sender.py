@@ -174,7 +174,7 @@ class Desk:
             control = control_of(self._room, scope_of(run), run["_id"])
             if control.obstacle and not control.cancelled:
                 continue
-            if self._board.rests(run["account"]) and not control.cancelled:
+            if not self._board.may_claim(run["account"]) and not control.cancelled:
                 continue
             due = claiming.due_ledgers(self._room, run, wanted - len(taken))
             if due:

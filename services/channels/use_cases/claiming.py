@@ -9,7 +9,7 @@ from typing import Any
 from services.channels.domain import reasons
 from services.channels.domain.handing_off import Answer
 from services.channels.domain.ledger import Ledger, Patience
-from services.channels.domain.run import RunOrder
+from services.channels.domain.run import RunOrder, RunState
 from services.channels.use_cases.gating import Gated, Letter
 from services.channels.use_cases.room import Room, order_of, scope_of
 from services.channels.use_cases.suppressing import suppress_addresses
@@ -94,16 +94,17 @@ def claim(room: Room, run: Document, ledgers: Sequence[Document], terms: Terms) 
     return [each for each in claims if each.ledger.document["_id"] in taken]
 
 
+# What follows changes the ledger in hand; nothing of it stands before ``write``.
+
+
 def keep(room: Room, claim: Claim, terms: Terms) -> None:
-    """Write the ledger as it stands and hold it for another lease. Raises ClaimLost."""
-    until = room.clock.now() + terms.lease
-    claim.ledger.claim(terms.owner, until)
-    _write(room, claim)
-    claim.until = until
+    """Hold it for another lease."""
+    claim.until = room.clock.now() + terms.lease
+    claim.ledger.claim(terms.owner, claim.until)
 
 
 def give_back(room: Room, claim: Claim, not_before: int = 0) -> None:
-    """Write the ledger, tell of it, and let others have what is left. Raises ClaimLost."""
+    """Tell how it stands, and let others have what is left."""
     ledger, now = claim.ledger, room.clock.now()
     ledger.release(not_before)
     document, order = ledger.document, claim.order
@@ -122,24 +123,26 @@ def give_back(room: Room, claim: Claim, not_before: int = 0) -> None:
     if settled:
         outcome = {**what, "channel": order.channel, "purpose": order.purpose, **ledger.by_outcome()}
         append_event(document, room.ids.new("evt"), "BatchSettled", now, outcome)
-    _write(room, claim)
 
 
-def _write(room: Room, claim: Claim) -> None:
+def write(room: Room, claim: Claim) -> None:
+    """One durable write of all that was changed. Raises ClaimLost, Unavailable."""
     if not room.ledgers.replace(claim.scope, [claim.ledger.document]):
         raise ClaimLost
 
 
 def apply_gated(room: Room, claim: Claim, gated: Gated) -> None:
-    """Write verdicts into the ledger and mark the letters handed off; the caller then keeps the claim."""
+    """Verdicts into the ledger, and the letters marked handed off."""
     now = room.clock.now()
     for place, verdict in gated.verdicts:
         claim.ledger.judged(place, verdict, now)
     claim.ledger.hand_off([letter.places for letter in gated.letters], gated.revision, now)
 
 
-def apply_answers(room: Room, claim: Claim, letters: Sequence[Letter], answers: Sequence[Answer], terms: Terms) -> None:
-    """Write what became of the letters; addresses that do not exist are suppressed first, and told of."""
+def apply_answers(
+    room: Room, claim: Claim, letters: Sequence[Letter], answers: Sequence[Answer], terms: Terms
+) -> list[str]:
+    """What became of the letters; returns the addresses that do not exist, which are told of."""
     now, order, ledger = room.clock.now(), claim.order, claim.ledger
     bounced: list[str] = []
     for letter, answer in zip(letters, answers, strict=True):
@@ -154,8 +157,13 @@ def apply_answers(room: Room, claim: Claim, letters: Sequence[Letter], answers: 
                 "run": order.run,
             }
             append_event(ledger.document, room.ids.new("evt"), "ContactPointBounced", now, told)
-    if bounced:
-        suppress_addresses(room, claim.scope, order.community, order.channel, bounced)
+    return bounced
+
+
+def suppress_bounced(room: Room, claim: Claim, addresses: Sequence[str]) -> None:
+    """Before the ledger says that they bounced: nobody writes there in between."""
+    if addresses:
+        suppress_addresses(room, claim.scope, claim.order.community, claim.order.channel, addresses)
 
 
 def close_cancelled(room: Room, claim: Claim) -> None:
@@ -165,8 +173,8 @@ def close_cancelled(room: Room, claim: Claim) -> None:
 
 
 def retire_if_done(room: Room, run: Document) -> bool:
-    """Stop looking at a run whose plan is closed and whose batches are all settled."""
-    planned = run.get("batches")
+    """Stop looking at a run whose batches are all settled, and which gets no more unless somebody adds one."""
+    planned = 0 if run["state"] == RunState.CANCELLED.value else run.get("batches")
     if planned is None:
         return False
     scope = scope_of(run)
