@@ -45,7 +45,7 @@ ENGLISH = Texts(
     address_refused="FANFARE_HTTP cannot be used: {reason}.",
     greeting="""
 Fanfare runs.
-  Console and GraphQL  {url}/graphql
+  Explorer and GraphQL {url}/graphql
   Data                 {data}
   Log files            {data}/logs
   {sign_in}
@@ -72,7 +72,7 @@ FRENCH = Texts(
     address_refused="FANFARE_HTTP est inutilisable : {reason}.",
     greeting="""
 Fanfare tourne.
-  Console et GraphQL   {url}/graphql
+  Explorateur GraphQL  {url}/graphql
   Données              {data}
   Journaux             {data}/logs
   {sign_in}
