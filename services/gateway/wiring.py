@@ -112,7 +112,7 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
         store.collection(DeadLetterDocument),
         group=SERVICE,
         topics=TOPICS,
-        handlers=handlers(pauses, log, clock),
+        handlers=handlers(pauses),
         clock=clock,
     )
     desk = Desk(

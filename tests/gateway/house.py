@@ -17,6 +17,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.wiring import Gateway, access_of, open_own_store, wire_gateway
 from services.kit.clock import SystemClock
 from services.kit.ids import Ids
+from services.kit.log import Log, open_log
 from services.kit.process import Parts
 
 ROOMS = ("members", "campaigns", "channels")
@@ -82,6 +83,7 @@ class House:
     founding: Founding
     running: tuple[str, ...]
     settings: GatewaySettings
+    log: Log
 
     def caller(self, token: str = "") -> Caller:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -121,7 +123,9 @@ def open_house(data: Path, rooms: tuple[str, ...] = ROOMS) -> Iterator[House]:
         store.close()
         gateway = wire_gateway(settings)
         opened.append((gateway.parts, _start(gateway.parts, stop)))
-        yield House(data, gateway, founding, rooms, settings)
+        log = open_log(settings.log_url, terms=settings.log_terms)
+        yield House(data, gateway, founding, rooms, settings, log)
+        log.close()
     finally:
         stop.set()
         for parts, threads in reversed(opened):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import unified_diff
 from typing import Any
 
 import grpc
@@ -62,23 +63,24 @@ def ours(story: Story, owner: Caller) -> Iterator[Mapping[str, str]]:
     ids["key"] = made["apiKey"]["id"]
     before = everything_of(owner, story)
     yield ids
-    assert everything_of(owner, story) == before, "what the neighbour tried changed something of ours"
+    changed = "\n".join(unified_diff(before, everything_of(owner, story), "before", "after", lineterm=""))
+    assert not changed, "what the neighbour tried changed something of ours"
 
 
-def everything_of(owner: Caller, story: Story) -> Any:
-    """What the owner sees of the community, all of it."""
+def everything_of(owner: Caller, story: Story) -> list[str]:
+    """What the owner sees of the community, all of it, line by line."""
     document = """query($id: ID!) { agency { name }
       community(id: $id) { name version relations { key } reasons { key } attributes { key }
       members { nodes { id version state displayName tags standing permits { purpose channel allowed basis }
         contactPoints { id address state } relations { kind until } guardians { id } } }
       campaigns { nodes { id version state name scheduledAt revision } }
-      objectives { nodes { id version name target } }
+      objectives { nodes { id name metric target deadline } }
       templates { nodes { id version name } }
       segments { nodes { id version name rule } }
       imports { nodes { id version state } }
       accounts { nodes { id version state ratePerMinute senderVerified } }
       merges { nodes { id undoneAt } } } }"""
-    return owner.ask(document, id=story["community"])
+    return json.dumps(owner.ask(document, id=story["community"]), indent=1).splitlines()
 
 
 def not_found_reasons() -> set[str]:

@@ -94,7 +94,11 @@ def act(
             getattr(request, mask).paths.extend(named)
         if before is not None:
             before(asking, request)
-        answer = asking.call(rpc_name, request)
+        try:
+            answer = asking.call(rpc_name, request)
+        except FanfareError as error:
+            error.field = error.field.removeprefix(f"{flatten}.")  # what is flat here names its field as it stands here
+            raise
         return {each: getattr(answer, each) for each in answers}
 
     description = comments().get(f"{method.containing_service.full_name}.{method.name}") or ""

@@ -24,7 +24,7 @@ KINDS["tpl"] = "Template"
 BATCHES["Template"] = by_rpc("TemplateService.GetTemplates")
 
 QUERIES = {
-    "templates": listing("TemplateService.ListTemplates", "Template"),
+    "templates": listing("TemplateService.ListTemplates", "Template", "The templates of a community."),
     "template": by_id("Template", "One template."),
 }
 
