@@ -292,6 +292,7 @@ def test_quiet_hours_defer_and_never_skip(stage: Stage) -> None:
         wait_until(lambda: stage.totals(order.run)["accepted"] == 1)
         totals = stage.totals(order.run)
         assert (totals["accepted"], totals["waiting"], totals["skipped"]) == (1, 1, {})
+        wait_until(lambda: stage.ledgers(order.run)[0].document["owner"] is None)
         (ledger,) = stage.ledgers(order.run)
         assert 50 * 60_000 < ledger.document["next_at"] - stage.clock.now() <= 60 * 60_000
 

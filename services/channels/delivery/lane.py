@@ -1,6 +1,7 @@
-"""A lane carries one claimed batch: gate, mark handed off, send, mark the results; the next handful is gated meanwhile.
+"""A lane carries one claimed batch: gate, mark handed off, send, mark the results, handful by handful.
 
-The marks that end a handful and begin the next are one write.
+The gate is asked for all that is due of the batch, and asked again for what is not handed off within five seconds.
+The mark that ends a handful and the one that begins the next are one write.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any, TypeVar
 import structlog
 
 from services.channels.delivery.board import Board
-from services.channels.domain import reasons
 from services.channels.domain.account import Account
 from services.channels.domain.handing_off import (
     UNSENT,
@@ -29,14 +29,14 @@ from services.channels.domain.handing_off import (
 from services.channels.use_cases import claiming
 from services.channels.use_cases.accounts import alarm_account
 from services.channels.use_cases.claiming import Claim, ClaimLost, Terms
-from services.channels.use_cases.controlling import Control
-from services.channels.use_cases.gating import Gated, Letter, gate_handful
+from services.channels.use_cases.gating import Gated, Letter, gate_members
 from services.channels.use_cases.pacing import reserve
 from services.channels.use_cases.room import Room
 from services.kit.clock import SECOND
 from services.kit.errors import FanfareError, Unavailable
 
 T = TypeVar("T")
+_GATED_AT_ONCE = 200
 _COMPILED = 32
 _REST_WHILE_OTHERS_ARE_AWAY = 2.0
 _WRITE_AGAIN_SECONDS = 0.2
@@ -61,14 +61,12 @@ class Tools:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A handful gated and ready, or why there is none; ``not_before`` (UTC ms) is when to look again."""
+class Marked:
+    """A handful marked as handed off: it is sent now, or it is unknown."""
 
-    control: Control
-    gated: Gated | None = None
-    account: Account | None = None
-    message: Any = None
-    not_before: int = 0
+    letters: list[Letter]
+    account: Account
+    message: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +84,17 @@ class Lane:
         self._claim = claim
         self._run = claim.order.run
         self._held_until = claim.until  # by the last write that went through
+        self._gated: Gated | None = None
+        self._not_before = 0
 
     async def carry(self) -> None:
         """Send what is due of the batch, then give it back."""
         board = self._tools.board
         board.enter(self._run, self._claim.scope)
         try:
-            await self._carry()
+            sent: Sent | None = None
+            while (marked := await self._in_thread(self._mark, sent)) is not None:
+                sent = Sent(marked.letters, await self._send(marked))
         except ClaimLost:
             logger.warning("claim_lost", run=self._run, batch=self._claim.ledger.document["_id"])
         except Unavailable as error:
@@ -101,51 +103,80 @@ class Lane:
         finally:
             board.leave(self._run)
 
-    async def _carry(self) -> None:
-        sent: Sent | None = None
-        upcoming = self._prepare_next()
-        while True:
-            prepared = await self._fresh(await upcoming)
-            if not await self._in_thread(self._mark, sent, prepared):
-                return
-            assert prepared.gated is not None
-            upcoming = self._prepare_next()
-            letters = prepared.gated.letters
-            sent = Sent(letters, await self._send(prepared, letters)) if letters else None
-
-    def _prepare_next(self) -> asyncio.Future[Prepared]:
-        groups = self._claim.ledger.due(self._room.clock.now(), self._tools.handful)
-        return self._in_thread(self._prepare, groups)
-
-    async def _fresh(self, prepared: Prepared) -> Prepared:
-        """What was asked too long ago, because the handful before took its time, is asked again."""
-        while prepared.gated is not None and prepared.gated.is_stale(self._room.clock.now()):
-            prepared = await self._prepare_next()
-        return prepared
-
     # -- in threads
 
-    def _prepare(self, groups: list[list[int]]) -> Prepared:
-        room, claim = self._room, self._claim
-        order = claim.order
-        control = Control(reasons.PAUSED, 0)
+    def _mark(self, sent: Sent | None) -> Marked | None:
+        """Durably: what became of the last handful, and the next one handed off. None: the batch is given back."""
+        room, claim, terms, board = self._room, self._claim, self._tools.terms, self._tools.board
+        if sent is not None:
+            bounced = claiming.apply_answers(room, claim, sent.letters, sent.answers, terms)
+            self._patiently(lambda: claiming.suppress_bounced(room, claim, bounced))
+            self._patiently(lambda: self._watch_account(sent.answers))
+        reading = self._patiently(lambda: board.reading(self._run, claim.scope))
+        if reading.control.cancelled:
+            claiming.close_cancelled(room, claim)
+            return self._written(None)
+        if reading.account is None or board.is_halted(self._run) or board.rests(claim.order.account):
+            claiming.give_back(room, claim, self._not_before)
+            return self._written(None)
+        revision = reading.control.revision
+        if sent is not None and self._must_ask(revision):
+            claiming.keep(room, claim, terms)  # what is known is not kept waiting for others to answer
+            self._written(None)
         try:
-            reading = self._tools.board.reading(order.run, claim.scope)
-            control, account = reading.control, reading.account
-            if account is None or self._tools.board.stopping or not groups:
-                return Prepared(control)
-            message = self._compiled(account, control.revision)
-            allowed, again_at = reserve(room, claim.scope, account, len(groups))
-            if not allowed:
-                self._tools.board.wait_for_pace(account.id, (again_at - room.clock.now()) / SECOND)
-                return Prepared(control, not_before=again_at)
-            gated = gate_handful(room, claim.scope, order, control.revision, groups[:allowed], claim.ledger.members)
+            message = self._compiled(reading.account, revision)
+            letters = self._next_letters(reading.account, revision)
         except FanfareError as error:
             # Members or campaigns is away, or the content cannot be compiled: nothing is sent, and nothing is lost.
-            logger.warning("sending_waits", run=order.run, reason=error.reason, message=error.message)
-            seconds = self._tools.board.rest(order.account, _REST_WHILE_OTHERS_ARE_AWAY)
-            return Prepared(control, not_before=room.clock.now() + round(seconds * SECOND))
-        return Prepared(control, gated, account, message)
+            logger.warning("sending_waits", run=self._run, reason=error.reason, message=error.message)
+            seconds = board.rest(claim.order.account, _REST_WHILE_OTHERS_ARE_AWAY)
+            claiming.give_back(room, claim, room.clock.now() + round(seconds * SECOND))
+            return self._written(None)
+        if not letters:
+            claiming.give_back(room, claim, self._not_before)
+            return self._written(None)
+        claiming.hand_off(room, claim, letters, revision)
+        claiming.keep(room, claim, terms)
+        return self._written(Marked(letters, reading.account, message))
+
+    def _written(self, marked: Marked | None) -> Marked | None:
+        self._patiently(lambda: claiming.write(self._room, self._claim))
+        self._held_until = self._claim.until
+        return marked
+
+    def _patiently(self, do: Callable[[], T]) -> T:
+        """Do it, again and again while the store is away and the lease lasts. Raises Unavailable after that."""
+        while True:
+            try:
+                return do()
+            except Unavailable:
+                if self._room.clock.now() >= self._held_until - SECOND:
+                    raise
+                time.sleep(_WRITE_AGAIN_SECONDS)
+
+    def _must_ask(self, revision: int) -> bool:
+        gated = self._gated
+        if gated is None or not gated.letters or gated.revision != revision:
+            return True
+        return gated.is_stale(self._room.clock.now())
+
+    def _next_letters(self, account: Account, revision: int) -> list[Letter]:
+        """The next handful that the gate lets through and the account's rate allows; empty: nothing for now."""
+        room, claim = self._room, self._claim
+        if self._must_ask(revision):
+            groups = claim.ledger.due(room.clock.now(), _GATED_AT_ONCE)
+            if not groups:
+                return []
+            self._gated = gate_members(room, claim.scope, claim.order, revision, groups, claim.ledger.members)
+            claiming.keep_verdicts(room, claim, self._gated)
+        assert self._gated is not None
+        waiting = self._gated.letters
+        allowed, again_at = reserve(room, claim.scope, account, min(len(waiting), self._tools.handful))
+        if waiting and not allowed:
+            self._not_before = again_at
+            self._tools.board.wait_for_pace(account.id, (again_at - room.clock.now()) / SECOND)
+        self._gated.letters = waiting[allowed:]
+        return waiting[:allowed]
 
     def _compiled(self, account: Account, revision: int) -> Any:
         tools, order = self._tools, self._claim.order
@@ -158,38 +189,6 @@ class Lane:
                 tools.compiled.pop(next(iter(tools.compiled)), None)
             tools.compiled[key] = message
         return message
-
-    def _mark(self, sent: Sent | None, prepared: Prepared) -> bool:
-        """One durable write: what became of the last handful, and the next one handed off. False: the batch is given
-        back."""
-        room, claim, terms = self._room, self._claim, self._tools.terms
-        if sent is not None:
-            bounced = claiming.apply_answers(room, claim, sent.letters, sent.answers, terms)
-            self._patiently(lambda: claiming.suppress_bounced(room, claim, bounced))
-            self._patiently(lambda: self._watch_account(sent.answers))
-        board, goes_on = self._tools.board, False
-        if prepared.control.cancelled:
-            claiming.close_cancelled(room, claim)
-        elif prepared.gated is None or board.is_halted(self._run) or board.rests(claim.order.account):
-            claiming.give_back(room, claim, prepared.not_before)
-        else:
-            claiming.apply_gated(room, claim, prepared.gated)
-            claiming.keep(room, claim, terms)
-            goes_on = True
-        self._patiently(lambda: claiming.write(room, claim))
-        self._held_until = claim.until
-        return goes_on
-
-    def _patiently(self, do: Callable[[], None]) -> None:
-        """Do it, again and again while the store is away and the lease lasts. Raises Unavailable after that."""
-        while True:
-            try:
-                do()
-                return
-            except Unavailable:
-                if self._room.clock.now() >= self._held_until - SECOND:
-                    raise
-                time.sleep(_WRITE_AGAIN_SECONDS)
 
     def _watch_account(self, answers: list[Answer]) -> None:
         """Refusals by policy tell of the account, not of the members."""
@@ -206,18 +205,17 @@ class Lane:
 
     # -- on the loop
 
-    async def _send(self, prepared: Prepared, letters: list[Letter]) -> list[Answer]:
-        assert prepared.account is not None
-        account, board = prepared.account, self._tools.board
+    async def _send(self, marked: Marked) -> list[Answer]:
+        account, board = marked.account, self._tools.board
         connector = self._tools.connectors[account.channel]
         try:
-            answers = await connector.deliver(account, prepared.message, self._handful(letters))
+            answers = await connector.deliver(account, marked.message, self._handful(marked.letters))
         except AccountUnusable as trouble:
             logger.warning("account_unusable", account=account.id, permanent=trouble.permanent, code=trouble.code)
             if trouble.permanent:
                 await self._in_thread(self._alarm, account, trouble.reply)
             board.rest(account.id)
-            return [UNSENT] * len(letters)
+            return [UNSENT] * len(marked.letters)
         if any(answer.outcome is Outcome.ACCEPTED for answer in answers):
             board.went_well(account.id)
         elif any(answer.cause is Cause.CONNECTION for answer in answers):
@@ -225,7 +223,7 @@ class Lane:
         return answers
 
     def _alarm(self, account: Account, reply: str) -> None:
-        alarm_account(self._room, self._claim.scope, account.id, reply, stop=True)
+        self._patiently(lambda: alarm_account(self._room, self._claim.scope, account.id, reply, stop=True))
 
     def _handful(self, letters: list[Letter]) -> Handful:
         claim, board, run = self._claim, self._tools.board, self._run

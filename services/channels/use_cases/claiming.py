@@ -131,12 +131,16 @@ def write(room: Room, claim: Claim) -> None:
         raise ClaimLost
 
 
-def apply_gated(room: Room, claim: Claim, gated: Gated) -> None:
-    """Verdicts into the ledger, and the letters marked handed off."""
+def keep_verdicts(room: Room, claim: Claim, gated: Gated) -> None:
+    """What the gate said of those it does not let through."""
     now = room.clock.now()
     for place, verdict in gated.verdicts:
         claim.ledger.judged(place, verdict, now)
-    claim.ledger.hand_off([letter.places for letter in gated.letters], gated.revision, now)
+
+
+def hand_off(room: Room, claim: Claim, letters: Sequence[Letter], revision: int) -> None:
+    """The letters are handed off; from the next write on, a crash leaves them unknown."""
+    claim.ledger.hand_off([letter.places for letter in letters], revision, room.clock.now())
 
 
 def apply_answers(

@@ -1,4 +1,4 @@
-"""A handful through the gate: everything that must be known of its members, asked together, and a verdict for each."""
+"""Members through the gate: everything that must be known of them, asked together, and a verdict for each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Letter:
 
 @dataclass(slots=True)
 class Gated:
-    """A handful judged at ``at`` (UTC ms): letters to hand off, and verdicts that do not send."""
+    """Members judged at ``at`` (UTC ms) for a revision: letters to hand off, and verdicts that do not send."""
 
     at: int
     revision: int
@@ -40,7 +40,7 @@ class Gated:
         return now - self.at > FRESH
 
 
-def gate_handful(
+def gate_members(
     room: Room, scope: Scope, order: RunOrder, revision: int, groups: Sequence[Sequence[int]], members: Sequence[str]
 ) -> Gated:
     """Judge the members at these places. Raises Unavailable while members is away: sending waits."""
