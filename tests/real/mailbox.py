@@ -56,6 +56,13 @@ class Mailbox:
     address: str
     password: str
 
+    def opens(self) -> bool:
+        """Whether the password is right."""
+        try:
+            return self.count() >= 0
+        except imaplib.IMAP4.error:
+            return False
+
     def letters(self, to: str = "") -> list[Letter]:
         """Those delivered to an address (of a mailbox that has several), or all; oldest first."""
         with self._opened() as (imap, count):

@@ -147,7 +147,6 @@ class Postfix:
     def _listening(self, certificates: Certificates) -> str:
         demanding = ["smtpd_tls_security_level=encrypt", "smtpd_sasl_auth_enable=yes"]
         signed_in = [*demanding, "smtpd_client_restrictions=permit_sasl_authenticated,reject"]
-
         doors = {
             "submission": signed_in,
             "submissions": [*signed_in, "smtpd_tls_wrappermode=yes"],

@@ -92,8 +92,9 @@ class MailServers:
         return Mailbox(self._imap, address, PASSWORD)
 
     def change_password(self, of: str, password: str) -> None:
-        """Dovecot knows another one from now on."""
+        """Dovecot knows another one once this returns: it looks at its file once a second."""
         self._write_users({**dict.fromkeys(MAILBOXES, PASSWORD), of: password})
+        wait_until(Mailbox(self._imap, of, password).opens, "the new password", 10)
 
     def _start(self) -> None:
         self.certificates = make_certificates(self.folder / "certificates")
