@@ -109,6 +109,7 @@ def test_a_launch_of_another_version_than_was_checked_is_refused(house: House) -
         ({"unknown_policy": "forget"}, "unknown_policy"),
         ({"quiet_from": 1_440}, "quiet_from"),
         ({"cap_count": 2}, "cap_count"),
+        ({"reply_to": "the office"}, "reply_to"),
         ({"from_name": "a\r\nBcc: b"}, "from_name"),
         ({"messages": (MESSAGE, MESSAGE)}, "messages"),
     ],

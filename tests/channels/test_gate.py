@@ -64,7 +64,7 @@ def test_promise_02_the_gate_opens_only_when_nothing_stands_in_the_way(
         assert verdict.decision is Decision.SKIP and verdict.reason
         assert reasons.message_for(verdict.reason, "en") and reasons.message_for(verdict.reason, "fr")
     elif quiet:
-        assert verdict.decision is Decision.DEFER and verdict.until == quiet
+        assert verdict.decision is Decision.DEFER and verdict.until == min(quiet, order.send_until or quiet)
     else:
         assert verdict is SEND
 

@@ -297,6 +297,25 @@ def test_quiet_hours_defer_and_never_skip(stage: Stage) -> None:
         assert 50 * 60_000 < ledger.document["next_at"] - stage.clock.now() <= 60 * 60_000
 
 
+def test_quiet_hours_wait_no_longer_than_the_end_of_the_sending_time(stage: Stage) -> None:
+    with SmtpServer() as server:
+        now = stage.clock.now()
+        minute = now // 60_000 % 1440
+        order = stage.order(
+            stage.account(server.port),
+            quiet_from=(minute - 5) % 1440,
+            quiet_until=(minute + 60) % 1440,
+            send_until=now + 3_000,
+        )
+        people = stage.people(2)
+        for person in people:
+            person.zone = "UTC"
+        stage.launch(order, people)
+        stage.send()
+        wait_until(lambda: stage.totals(order.run)["skipped"] == {"expired": 2})
+        assert server.took == []
+
+
 def test_what_is_left_at_the_end_of_the_sending_time_is_expired(stage: Stage) -> None:
     with SmtpServer() as server:
         order = stage.order(stage.account(server.port), send_until=stage.clock.now() - 1)

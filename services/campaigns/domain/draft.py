@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 
+from email_validator import EmailNotValidError, validate_email
+
 from services.campaigns.domain.content import Message
 from services.campaigns.domain.money import Money
 from services.campaigns.domain.purposes import PURPOSES
@@ -58,6 +60,8 @@ class Draft:
         for field in ("name", "from_name", "reply_to"):
             if any(ord(character) < 32 for character in getattr(self, field)):
                 raise Invalid("This is a single line: take the control characters out.", field=field)
+        if self.reply_to:
+            object.__setattr__(self, "reply_to", _address(self.reply_to))
         for field in ("quiet_from", "quiet_until"):
             if not 0 <= getattr(self, field) < _DAY_MINUTES:
                 raise Invalid("Quiet hours are minutes after midnight, from 0 to 1439.", field=field)
@@ -87,6 +91,13 @@ class Draft:
     def differs_in(self, other: Draft) -> list[str]:
         """The names of the fields that are not the same, in their order."""
         return [field.name for field in fields(Draft) if getattr(self, field.name) != getattr(other, field.name)]
+
+
+def _address(written: str) -> str:
+    try:
+        return validate_email(written, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        raise Invalid("Answers go to an address such as secretariat@example.org.", field="reply_to") from None
 
 
 def _one_of(value: str, choices: tuple[str, ...], field: str) -> None:

@@ -93,7 +93,7 @@ class Gate:
         if order.cap_count and received >= order.cap_count and not order.is_service:
             return skip(reasons.CAP)
         if self._quiet and (until := self._quiet_until(recipient.zone)):
-            return Verdict(Decision.DEFER, reasons.QUIET_HOURS, until)
+            return Verdict(Decision.DEFER, reasons.QUIET_HOURS, min(until, order.send_until or until))
         return SEND
 
     def _quiet_until(self, zone: str) -> int:
