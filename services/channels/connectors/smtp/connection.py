@@ -301,13 +301,13 @@ class Connection(asyncio.Protocol):
         self._waiting_at_most = self._patience.end_of_data
         self._expected.append(Phase.END_OF_DATA)
         if not self._pipelining:
-            self._write(message + b".\r\n")
+            self._write(message, b".\r\n")
             self._envelope_withheld = True
         elif len(message) <= _SENT_WITH_NEXT_ENVELOPE:
             self._begin_next(message)
         else:
             self._large_under_way = True
-            self._write(message + b".\r\n")
+            self._write(message, b".\r\n")
             self._envelope_withheld = True
             if not self._write_paused:
                 self._envelope_withheld = False
@@ -324,12 +324,12 @@ class Connection(asyncio.Protocol):
             envelope = voyage.envelope(self._next)
             if self._pipelining:
                 self._expected.extend((Phase.MAIL, Phase.RCPT, Phase.DATA))
-                self._write(b"".join((message, b".\r\n", envelope)) if message else envelope)
+                self._write(message, b".\r\n" + envelope) if message else self._write(envelope)
             else:
                 commands = tuple(line + b"\r\n" for line in envelope.split(b"\r\n")[:-1])
                 self._send(commands, (Phase.MAIL, Phase.RCPT, Phase.DATA))
         elif message:
-            self._write(message + b".\r\n")
+            self._write(message, b".\r\n")
         elif not self._expected:
             self._end_voyage("")
 
@@ -348,12 +348,15 @@ class Connection(asyncio.Protocol):
         if alone:
             self._write(self._unsent.popleft())
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, *parts: bytes) -> None:
         assert self._transport is not None
         if self._transport.is_closing():
             return
         self._waiting_since = time.monotonic()
-        self._transport.write(data)
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:
+            self._transport.writelines(parts)
 
     def _end_voyage(self, why: str) -> None:
         """Answer what has none yet: by what was sent, and what was not read."""

@@ -15,6 +15,7 @@ from services.kit.errors import Invalid
 LINE = 76
 SOFT_BREAK = b"=\r\n"
 _WORD_BYTES = 39  # of UTF-8 in one encoded word: 52 characters of base64, 64 with its frame
+_UNFIT_FOR_ADDRESS = re.compile(r"[\x00-\x20<>\x7f]")
 _PLAIN_HEADER = re.compile(r"[ -~]*")
 
 
@@ -96,7 +97,7 @@ def mailbox(name: str, address: str) -> bytes:
 
 def checked_address(address: str) -> bytes:
     """An address for a header or an envelope. Raises HeaderUnsafe for one that could end either."""
-    if not address or any(character <= " " or character in "<>\x7f" for character in address) or "@" not in address:
+    if _UNFIT_FOR_ADDRESS.search(address) or "@" not in address:
         raise HeaderUnsafe("An address holds no spaces, line breaks or angle brackets: correct it.", field="address")
     try:
         return address.encode("ascii")

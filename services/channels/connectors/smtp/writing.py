@@ -130,12 +130,10 @@ def _subject_text(layout: Layout, plain: Sequence[str]) -> str:
 def _field_values(
     fields: Sequence[FilledField], values: Sequence[str], concerned: Sequence[str], locale: str
 ) -> list[str]:
-    plain = []
-    for field in fields:
-        value = values[field.place] if field.place >= 0 else ""
-        if concerned and field.names:
-            value = _listed(concerned, locale)
-        plain.append(value or field.fallback)
+    plain = [(values[field.place] if field.place >= 0 else "") or field.fallback for field in fields]
+    if concerned:
+        names = _listed(concerned, locale)
+        return [names if field.names else value for field, value in zip(fields, plain, strict=True)]
     return plain
 
 
