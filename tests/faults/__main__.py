@@ -13,14 +13,12 @@ from pathlib import Path
 from demo.doors import Doors
 from tests.faults.killing import VICTIMS, Kills, NothingInFlight, kill_during_campaign, kill_during_import, members_of
 from tests.faults.relay import Relay
-from tests.faults.services import Services
+from tests.faults.services import HANDFUL, HASTY, Services
 
 _ROWS = 30_000
 _RECIPIENTS = 3_000
 _STRIKES = 10
-_HANDFUL = 50
 _CONNECTIONS = 16
-_SETTINGS = {"LEASE_SECONDS": "3", "HANDFUL": str(_HANDFUL)}
 
 
 def main(wanted: int = 200, seed: int = 0) -> int:
@@ -30,7 +28,7 @@ def main(wanted: int = 200, seed: int = 0) -> int:
     doubled = unknown = recipients = rows = deaths = campaigns = imports = 0
     with tempfile.TemporaryDirectory(prefix="fanfare-faults-") as kept, Relay() as relay:
         folder = Path(kept)
-        with Services(folder / "data", _SETTINGS) as services:
+        with Services(folder / "data", HASTY) as services:
             doors = Doors(services.address)
             doors.sign_in(services.operator())
             audience = members_of(services, doors, folder, _RECIPIENTS)
@@ -45,7 +43,7 @@ def main(wanted: int = 200, seed: int = 0) -> int:
                 doubled, unknown = doubled + account.doubled, unknown + account.counted()["unknown"]
                 if policy == "AGAIN":
                     assert account.missing == 0, f"{account.missing} missing under the policy again"
-                    most = _HANDFUL * _CONNECTIONS * senders
+                    most = HANDFUL * _CONNECTIONS * senders
                     assert account.doubled <= most, f"{account.doubled} doubled by {senders} deaths of senders"
                 print(
                     f"{policy.lower()}: {dict(account.counted())}, {account.doubled} doubled by {senders} deaths of "

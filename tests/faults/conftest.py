@@ -9,16 +9,13 @@ import pytest
 
 from demo.doors import Doors
 from tests.faults.relay import Relay
-from tests.faults.services import Services
-
-LEASE_SECONDS = 3
-HANDFUL = 20
+from tests.faults.services import HASTY, Services
 
 
 @pytest.fixture(scope="package")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     data = tmp_path_factory.mktemp("faults")
-    with Services(data, {"LEASE_SECONDS": str(LEASE_SECONDS), "HANDFUL": str(HANDFUL)}) as running:
+    with Services(data, HASTY) as running:
         yield running
 
 

@@ -19,6 +19,16 @@ from services.__main__ import SERVICES
 _PROJECT = Path(__file__).resolve().parents[2]
 _READY_WITHIN_SECONDS = 60.0
 
+LEASE_SECONDS = 3
+HANDFUL = 20
+HASTY = {
+    "LEASE_SECONDS": str(LEASE_SECONDS),
+    "HANDFUL": str(HANDFUL),
+    "RETRY_DELAYS": "[1, 2, 4]",
+    "AGAIN_DELAY": "1",
+}
+"""Settings under which what takes hours in life takes seconds."""
+
 
 class Services:
     """A platform on a folder; use as a context manager. ``settings`` are FANFARE_* variables without the prefix."""

@@ -61,7 +61,7 @@ def test_a_campaign_waits_for_a_full_disk_and_doubles_nobody(
     services: Services, doors: Doors, relay: Relay, folder: Path
 ) -> None:
     job = CampaignJob(doors, members_of(services, doors, folder, 400), relay, "LIST")
-    relay.mood = Mood(pace=0.2)
+    relay.mood = Mood(pace=0.06)
     job.launch()
     wait_until(lambda: relay.count > 20, "some messages", 30, 0.02)
     with full_disk(services, "channels"):
@@ -79,7 +79,7 @@ def test_a_campaign_waits_for_a_locked_file_and_loses_nobody(
     services: Services, doors: Doors, relay: Relay, folder: Path
 ) -> None:
     job = CampaignJob(doors, members_of(services, doors, folder, 300), relay, "LIST")
-    relay.mood = Mood(pace=0.1)
+    relay.mood = Mood(pace=0.06)
     job.launch()
     wait_until(lambda: relay.count > 20, "some messages", 30, 0.02)
     with locked_file(services.data / "channels.sqlite"):

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from demo.doors import Doors, wait_until
-from tests.faults.conftest import LEASE_SECONDS
 from tests.faults.jobs import CampaignJob
 from tests.faults.killing import members_of
 from tests.faults.relay import Mood, Relay
-from tests.faults.services import Services
+from tests.faults.services import LEASE_SECONDS, Services
 
 pytestmark = pytest.mark.slow
 SKEW_SECONDS = 5  # what leases allow two clocks to differ by

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from demo.doors import Doors
-from tests.faults.conftest import HANDFUL
 from tests.faults.killing import Kills, kill_during_campaign, kill_during_import, members_of
 from tests.faults.relay import Relay
-from tests.faults.services import Services
+from tests.faults.services import HANDFUL, Services
 
 pytestmark = pytest.mark.slow
 CONNECTIONS = 16
@@ -24,7 +23,7 @@ def test_promise_01_an_import_survives_the_death_of_every_service(
     services: Services, doors: Doors, folder: Path
 ) -> None:
     kills = Kills(seed=11)
-    kill_during_import(services, doors, folder, rows=12_000, strikes=5, kills=kills, chance=random.Random(11))
+    kill_during_import(services, doors, folder, rows=20_000, strikes=4, kills=kills, chance=random.Random(11))
     assert kills.total, "nothing was in flight when services were killed"
 
 

@@ -32,7 +32,7 @@ def running(services: Services, doors: Doors, relay: Relay, folder: Path) -> Cam
     """A campaign under way, slowly, with most of its recipients still to come."""
     community = members_of(services, doors, folder, ROWS)
     job = CampaignJob(doors, community, relay, "LIST")
-    relay.mood = Mood(pace=0.8)
+    relay.mood = Mood(pace=0.06)
     job.launch()
     wait_until(lambda: relay.count > 0, "the first message", 30, 0.01)
     return job
