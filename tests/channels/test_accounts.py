@@ -152,6 +152,14 @@ def test_a_preview_of_another_community_is_refused(stage: Stage) -> None:
         previewing.render_preview(stage.room, stage.scope, elsewhere, a_revision(order.run), person.member)
 
 
+def test_promise_12_a_preview_asks_in_the_callers_own_agency_whatever_its_order_says(stage: Stage) -> None:
+    order = stage.order(stage.account(25))
+    (person,) = stage.people(1)
+    stranger = Scope(IDS.new("agn"), None, "operator:opr_2")
+    with pytest.raises(NotFound):
+        previewing.render_preview(stage.room, stranger, order, a_revision(order.run), person.member)
+
+
 def test_the_vaults_keys_are_the_owners_alone(stage: Stage) -> None:
     keys: Path = stage.settings.keys_folder
     files = [path for path in keys.rglob("*") if path.is_file()]

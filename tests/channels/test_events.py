@@ -190,6 +190,10 @@ def test_an_operator_controls_a_run_and_asks_why_over_the_wire(stage: Stage) -> 
         grants = {stage.community: frozenset(("campaigns.read", "channels.read", "channels.write", "outgoing.hold"))}
         operator = peer.on_behalf_of("operator:opr_1", stage.agency, grants, locale="fr")
         assert deliveries.ExplainDelivery(why, metadata=operator).reason == "paused"
+        waiting = delivery_service_pb2.ListDeliveriesRequest(run=order.run, state="waiting")
+        assert [each.member for each in deliveries.ListDeliveries(waiting, metadata=operator).deliveries] == [
+            person.member for person in people
+        ], "as the figures count them, before their first turn"
         resume = delivery_service_pb2.ControlRunRequest(run=order.run, state="running")
         deliveries.ControlRun(resume, metadata=as_gateway)
         stage.wait_settled(order.run)

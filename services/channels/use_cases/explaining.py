@@ -125,11 +125,13 @@ def list_deliveries(
 ) -> tuple[list[Delivery], str]:
     """Members of a run who stand somewhere, in the order they were planned; and where the next page begins.
 
+    As in the figures, ``waiting`` is whoever is neither handed off nor skipped yet, their first turn included.
     Raises UnknownRun outside the scope, Invalid for a state that is none, or a cursor that is not ours.
     """
     room.run(scope, run)
     if state not in WORDS.values():
         raise Invalid(f"A state is one of {', '.join(WORDS.values())}.", field="state")
+    wanted = ("planned", "waiting") if state == "waiting" else (state,)
     sequence, place = _cursor(after)
     found: list[Delivery] = []
     mine = Equals("run", run)
@@ -145,7 +147,7 @@ def list_deliveries(
         begin = place if document["sequence"] == sequence else 0
         for at in range(begin, len(ledger.members)):
             standing = ledger.standing(at)
-            if standing.state != state:
+            if standing.state not in wanted:
                 continue
             if len(found) == limit:
                 return found, f"{document['sequence']}.{at}"

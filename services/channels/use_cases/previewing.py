@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.channels.domain.content import Revision
 from services.channels.domain.gate import SEND, Gate, Recipient
@@ -15,7 +15,7 @@ from services.channels.use_cases.gating import received_lately
 from services.channels.use_cases.room import Room
 from services.channels.use_cases.suppressing import Suppressed
 from services.kit.errors import Invalid, NotFound
-from services.kit.scope import Scope
+from services.kit.scope import EVERY_AGENCY, Scope
 
 NOBODY = "mbr_" + "0" * 32  # tokens in previews and tests stand for nobody: trying a link changes nothing
 _EXAMPLE = "member@example.invalid"
@@ -36,6 +36,7 @@ class Preview:
 
 def render_preview(room: Room, scope: Scope, order: RunOrder, revision: Revision, member: str) -> Preview:
     """Raises Invalid where the content cannot be compiled, UnknownMember, Unavailable while members is away."""
+    order = _own(scope, order)
     connector, message, recipient = _prepared(room, scope, order, revision, member)
     rendered = connector.render(message, _handful(room, recipient, recipient.address or _EXAMPLE))
     return Preview(rendered, _verdict(room, scope, order, recipient))
@@ -45,6 +46,7 @@ def send_test(
     room: Room, scope: Scope, order: RunOrder, revision: Revision, member: str, to: str
 ) -> tuple[str, Answer]:
     """The preview of a member, sent to an operator's own address; returns its Message-ID and what the server said."""
+    order = _own(scope, order)
     connector, message, recipient = _prepared(room, scope, order, revision, member)
     account = opened(room, room.account(scope, order.account))
     handful = _handful(room, recipient, to)
@@ -62,10 +64,15 @@ def send_test(
     return message_id, asyncio.run(deliver())
 
 
+def _own(scope: Scope, order: RunOrder) -> RunOrder:
+    """The order, in the caller's own agency whatever it says; NotFound for a community outside the scope."""
+    within = scope.within(order.community)
+    return order if within.agency == EVERY_AGENCY else replace(order, agency=within.agency)
+
+
 def _prepared(
     room: Room, scope: Scope, order: RunOrder, revision: Revision, member: str
 ) -> tuple[Connector, object, Recipient]:
-    scope.within(order.community)
     make = room.connectors.get(order.channel)
     if make is None:
         raise Invalid("There is no connector for this channel.", field="channel")

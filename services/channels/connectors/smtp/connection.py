@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
-from services.channels.connectors.smtp.replies import Garbled, Phase, Reply, answer_for
+from services.channels.connectors.smtp.replies import Garbled, Phase, Reply, answer_for, without_addresses
 from services.channels.domain.handing_off import ACCEPTED, UNSENT, AccountUnusable, Answer, Cause, Outcome
 
 _LONGEST_LINE = 4_096
@@ -408,4 +408,5 @@ def _reply(code: int, lines: list[bytes]) -> Reply:
 
 
 def unusable(reply: Reply, what: str) -> AccountUnusable:
-    return AccountUnusable(f"{what}: {reply.code} {reply.text}", permanent=reply.code >= 500, code=reply.code)
+    words = without_addresses(f"{reply.code} {reply.text}")
+    return AccountUnusable(f"{what}: {words}", permanent=reply.code >= 500, code=reply.code)
