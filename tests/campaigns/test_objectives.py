@@ -142,12 +142,13 @@ def test_an_edit_restates_the_target_but_never_the_metric(house: House) -> None:
         ({"deadline": NOW}, "goal.deadline"),
         ({"standing": "client"}, "goal.standing"),
         ({"currency": "EUR"}, "goal.currency"),
+        ({"metric": Metric.REVENUE, "currency": "eur"}, "goal.currency"),
         ({"name": ""}, "goal.name"),
     ],
 )
 def test_a_goal_that_means_nothing_is_refused(wrong: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        goal(Metric.CLICKS, **wrong)
+        goal(**{"metric": Metric.CLICKS, **wrong})
     assert refusal.value.field == field
 
 

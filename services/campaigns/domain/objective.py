@@ -7,6 +7,7 @@ far off it may be, and when there is too little to say anything.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ _LEAST_DAYS = 3
 _LEAST_COUNTED = 5
 _FOUR_IN_FIVE = 1.2816  # standard deviations around the mean that hold four times in five
 _SHOWN_DAYS = 90
+_CURRENCY = re.compile("[A-Z]{3}").fullmatch
 
 
 class Metric(StrEnum):
@@ -71,8 +73,8 @@ class Goal:
                 f"A standing is one of {', '.join(STANDINGS)}, and only new members are counted by it.",
                 field="goal.standing",
             )
-        if bool(self.currency) != (self.metric is Metric.REVENUE) or len(self.currency) not in (0, 3):
-            raise Invalid("Revenue, and only revenue, names a currency: EUR.", field="goal.currency")
+        if bool(self.currency) != (self.metric is Metric.REVENUE) or (self.currency and not _CURRENCY(self.currency)):
+            raise Invalid("Revenue, and only revenue, names a currency (ISO 4217): EUR.", field="goal.currency")
         if not (math.isfinite(self.baseline) and math.isfinite(self.target)) or self.target <= self.baseline:
             raise Invalid("The target lies above the baseline.", field="goal.target")
         if self.deadline <= self.starts_at:

@@ -297,4 +297,5 @@ def _shown(answer: Any, part: str, kind: Any) -> tuple[Any, bool]:
 
 def camel(name: str) -> str:
     """The graph's name of a field: `contact_points` → `contactPoints`; dotted paths part by part."""
-    return ".".join(to_camel_case(part) for part in name.split("."))
+    field, slash, place = name.partition("/")
+    return ".".join(to_camel_case(part) for part in field.split(".")) + slash + place
