@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask import Flask
 
 from fanfare.campaigns.v1 import run_service_pb2
+from fanfare.channels.v1 import delivery_service_pb2
 from services.gateway import schema
 from services.gateway.access.audit import AuditLog
 from services.gateway.access.credentials import Credentials
@@ -17,6 +18,7 @@ from services.gateway.asking import Desk
 from services.gateway.contract import ROOMS, Rooms
 from services.gateway.engine.answering import Graph
 from services.gateway.events import EVENTS_OUT, TOPICS, handlers
+from services.gateway.public.acceptances import Acceptances
 from services.gateway.public.machines import Agents
 from services.gateway.public.pages import PublicDesk
 from services.gateway.public.pauses import Pauses
@@ -43,6 +45,7 @@ from services.kit.store.port import Store
 from services.kit.tokens import KeyRing, LinkTokens
 
 SERVICE = "gateway"
+ACCEPTANCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,8 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
     relay = Relay(SERVICE, log, [unsubscribes], store.collection(LeaseDocument), EVENTS_OUT, clock)
     wishes = Wishes(rooms, signer, unsubscribes, ids, clock, relay.nudge)
     pauses = Pauses(store.collection(kept.PauseDocument), lambda: wishes, clock)
-    visits = Visits(log, ids, clock)
+    acceptances = Acceptances(lambda facts, member: _ask_acceptance(rooms, signer, facts, member), clock)
+    visits = Visits(log, acceptances, ids, clock)
     consumer = Consumer(
         log,
         store.collection(DeadLetterDocument),
@@ -159,3 +163,16 @@ def _ask_run(rooms: Rooms, signer: Signer, run: str) -> RunFacts:
         told.community_name,
         told.launched_at,
     )
+
+
+def _ask_acceptance(rooms: Rooms, signer: Signer, facts: RunFacts, member: str) -> int:
+    """When a member's message was accepted; 0: it was not, or not yet."""
+    grants = {facts.community: frozenset(("campaigns.read",))}
+    bearer = signer.token(f"service:{SERVICE}", facts.agency, grants)
+    told = rooms.call(
+        "DeliveryService.ExplainDelivery",
+        delivery_service_pb2.ExplainDeliveryRequest(run=facts.run, member=member),
+        (("authorization", f"Bearer {bearer}"),),
+        ACCEPTANCE_SECONDS,
+    )
+    return told.at if told.state == "accepted" else 0

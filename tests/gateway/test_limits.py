@@ -97,7 +97,24 @@ def test_only_json_is_understood(house: House) -> None:
     assert client.post("/graphql", data=b"{", content_type="application/json").status_code == 400
 
 
-def test_what_nobody_expected_is_told_by_its_trace_alone(house: House, owner: Caller) -> None:
-    """A resolver that breaks: here, an id that the room behind cannot have meant."""
-    asking = owner.post("{ nodes(ids: []) { id } }")
-    assert asking["data"]["nodes"] == []
+def test_what_nobody_expected_is_told_by_its_trace_alone_and_logged_once(
+    house: House, owner: Caller, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = house.gateway.desk.rooms._calls  # a room that breaks
+    whole = calls.pop("MemberService.GetMembers", None)
+
+    def broken(*_: object, **__: object) -> object:
+        raise KeyError("ada@members.example")
+
+    calls["MemberService.GetMembers"] = broken
+    try:
+        answer = owner.post('{ nodes(ids: ["mbr_1", "mbr_2", "mbr_3"]) { id } }')
+    finally:
+        calls.pop("MemberService.GetMembers")
+        if whole is not None:
+            calls["MemberService.GetMembers"] = whole
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "internal" and error["extensions"]["trace"] in error["message"]
+    assert "ada@" not in str(answer)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "graph_failed" in line]
+    assert len(lines) == 1 and error["extensions"]["trace"] in lines[0]

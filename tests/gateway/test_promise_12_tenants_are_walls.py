@@ -257,8 +257,8 @@ def mutation_cases(ours: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "changeAccount": {"account": ours["account"], "state": "paused"},
         "testAccount": {"account": ours["account"]},
         "requestSenderProof": {"account": ours["account"]},
-        "stopEverything": {"community": community, "cause": "spying"},
-        "letGoOn": {"community": community},
+        "holdOutgoing": {"community": community, "cause": "spying"},
+        "releaseOutgoing": {"community": community},
     }
 
 

@@ -9,7 +9,7 @@ short way is done again on the plain one, which places the error.
 from __future__ import annotations
 
 from asyncio import gather
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from graphql import (
@@ -68,7 +68,11 @@ class ShortExecution(ExecutionContext):
                     continue
                 except Exception:  # the plain way tells the same error with its place
                     pass
-            result = self.execute_field(parent_type, source_value, nodes, Path(path, name, parent_type.name))
+            try:
+                result = self.execute_field(parent_type, source_value, nodes, Path(path, name, parent_type.name))
+            except Exception:
+                _drop(results, waiting)
+                raise
             if result is not Undefined:
                 results[name] = result
                 if self.is_awaitable(result):
@@ -123,6 +127,13 @@ class ShortExecution(ExecutionContext):
         if len(values) != len(plan):
             return None
         return lambda source: None if source is None else {name: short(source) for name, short in values}
+
+
+def _drop(results: dict[str, Any], waiting: list[str]) -> None:
+    """Nobody will await these any more: their parent is null."""
+    for name in waiting:
+        if isinstance(results[name], Coroutine):
+            results[name].close()
 
 
 async def _awaited(results: dict[str, Any], waiting: list[str]) -> dict[str, Any]:

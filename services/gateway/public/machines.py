@@ -15,7 +15,7 @@ from services.kit.tokens import HIDDEN_LINK, PIXEL
 
 HEAD, USER_AGENT, TOO_SOON, ALL_LINKS, HIDDEN = "head", "user-agent", "too-soon", "all-links", "hidden-link"
 
-SOON = 2 * SECOND  # nobody reads a message within two seconds of its launch
+SOON = 2 * SECOND  # nobody reads a message within two seconds of its acceptance, let alone of the launch
 TOGETHER = 10 * SECOND  # what scanners do, they do at once
 FEWEST_LINKS = 3  # following every one of fewer links is what people do
 LISTED = Path(__file__).with_name("machines.json")

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from fanfare.gateway.v1 import public_events_pb2 as pb
-from services.gateway.public.machines import Behaviour, Followed
+from services.gateway.public.acceptances import Acceptances
+from services.gateway.public.machines import SOON, TOO_SOON, Behaviour, Followed
 from services.kit.clock import Clock
 from services.kit.errors import FanfareError
 from services.kit.ids import Ids
@@ -32,8 +33,9 @@ class Visits:
 
     name = "visits"
 
-    def __init__(self, log_of_events: Log, ids: Ids, clock: Clock) -> None:
+    def __init__(self, log_of_events: Log, acceptances: Acceptances, ids: Ids, clock: Clock) -> None:
         self._log = log_of_events
+        self._acceptances = acceptances
         self._ids = ids
         self._clock = clock
         self._waiting: deque[Followed] = deque(maxlen=MOST_WAITING)
@@ -52,6 +54,7 @@ class Visits:
         with self._telling:
             ready = self._ready(up_to)
             if ready:
+                self._mark_who_had_no_time_to_read(ready)
                 self._behaviour.mark(ready)
                 self._unsent += self._events(ready)
             if not self._unsent:
@@ -63,6 +66,12 @@ class Visits:
                 return 0
             self._unsent = []
             return len(ready)
+
+    def _mark_who_had_no_time_to_read(self, visits: Sequence[Followed]) -> None:
+        self._acceptances.another_round()
+        for visit in visits:
+            if not visit.machine and visit.at < self._acceptances.at(visit.facts, visit.member) + SOON:
+                visit.machine = TOO_SOON
 
     def _ready(self, up_to: int | None) -> list[Followed]:
         ready: list[Followed] = []

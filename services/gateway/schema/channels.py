@@ -31,6 +31,6 @@ MUTATIONS = {
     "changeAccount": act("AccountService.ChangeAccount", required=("account",)),
     "testAccount": act("AccountService.TestAccount", required=("account",)),
     "requestSenderProof": act("AccountService.RequestSenderProof", required=("account",)),
-    "stopEverything": act("DeliveryService.HoldOutgoing", name="StopEverything"),
-    "letGoOn": act("DeliveryService.ReleaseOutgoing", name="LetGoOn"),
+    "holdOutgoing": act("DeliveryService.HoldOutgoing"),
+    "releaseOutgoing": act("DeliveryService.ReleaseOutgoing"),
 }

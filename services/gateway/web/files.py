@@ -8,6 +8,7 @@ from typing import IO
 from flask import Blueprint, Response, request
 
 from fanfare.members.v1 import import_service_pb2, privacy_service_pb2
+from services.gateway.access.audit import DONE
 from services.gateway.asking import Desk
 from services.gateway.schema.scalars import Json
 from services.gateway.web.doors import asked_by, metadata_for, refused, told
@@ -51,6 +52,7 @@ def file_doors(desk: Desk, most_bytes: int) -> Blueprint:
             if upload.too_large:
                 raise FileTooLarge(f"A file has at most {most_bytes} bytes: split it.") from None
             raise
+        desk.audit.record(viewer.agency, viewer.actor, "uploadFile", [community, answer.file], DONE, trace_of(request))
         return told({"file": answer.file, "size": answer.size}, 201)
 
     @doors.get("/v1/exports")
@@ -76,7 +78,7 @@ def file_doors(desk: Desk, most_bytes: int) -> Blueprint:
         response.headers["Content-Type"] = _FORMATS[written]
         response.headers["Content-Disposition"] = f'attachment; filename="members.{written}"'
         response.headers["Cache-Control"] = "no-store"
-        desk.audit.record(viewer.agency, viewer.actor, "exportMembers", [community], "done", trace_of(request))
+        desk.audit.record(viewer.agency, viewer.actor, "exportMembers", [community], DONE, trace_of(request))
         return response
 
     doors.register_error_handler(FanfareError, refused)

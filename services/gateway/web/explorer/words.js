@@ -98,8 +98,8 @@ export const EXAMPLES = [
     sharedWith { id displayName }
   }
 }`, variables: { campaign: "", member: "" } },
-  { en: "Stop everything", fr: "Tout arrêter", query: `mutation StopEverything($input: StopEverythingInput) {
-  stopEverything(input: $input) {
+  { en: "Stop everything", fr: "Tout arrêter", query: `mutation StopEverything($input: HoldOutgoingInput) {
+  holdOutgoing(input: $input) {
     heldAt
     errors { field code message }
   }
