@@ -309,7 +309,7 @@ class MemberApi:
             family_name=tidy(request.family_name),
             locale=locale_tag(request.locale),
             zone=time_zone(request.zone),
-            birth_date=iso_date(request.birth_date) if request.birth_date else "",
+            birth_date=iso_date(request.birth_date, "birth_date") if request.birth_date else "",
             external_id=request.external_id.strip(),
             contacts=contacts,
             shared=frozenset(owned),

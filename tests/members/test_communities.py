@@ -10,6 +10,7 @@ from services.kit.errors import Forbidden, Invalid
 from services.kit.scope import Scope
 from services.kit.store.port import Document
 from services.members.domain.community import MASTER_KINDS, NotInCatalogue, UnknownCommunity
+from services.members.domain.member import relation
 from services.members.domain.packs import NAMES, UnknownPack, read_packs
 from services.members.use_cases.changing import Changes, change_member, relate_member
 from services.members.use_cases.founding import (
@@ -139,3 +140,16 @@ def test_an_undeclared_relation_registers_nobody(room: Room, scope: Scope, regis
     with pytest.raises(NotInCatalogue):
         register("Ada", email="ada@mail.example", relations=("king",))
     assert room.members.count(scope) == 0
+
+
+def test_a_date_that_is_none_names_the_field_it_was_written_in(
+    room: Room, scope: Scope, club: Document, register: Register
+) -> None:
+    ada = register("Ada")
+    with pytest.raises(Invalid) as wrong:
+        change_member(room, scope, ada["_id"], Changes(birth_date="2016-13-04"))
+    assert wrong.value.field == "birth_date"
+    for term in ("since", "until"):
+        with pytest.raises(Invalid) as wrong:
+            relation(room.community(scope, club["_id"]), "adherent", **{term: "tomorrow"})
+        assert wrong.value.field == f"relations.{term}"

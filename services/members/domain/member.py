@@ -100,8 +100,8 @@ def relation(community: Community, kind: str, since: str = "", until: str = "", 
         raise Invalid("The relation ends before it begins.", field="relations.until")
     return {
         "kind": kind,
-        "since": iso_date(since) if since else None,
-        "until": iso_date(until) if until else None,
+        "since": iso_date(since, "relations.since") if since else None,
+        "until": iso_date(until, "relations.until") if until else None,
         "source": source,
     }
 
@@ -250,7 +250,7 @@ class Member:
         self._change("zone", time_zone(zone))
 
     def born_on(self, birth_date: str) -> None:
-        day = iso_date(birth_date) if birth_date else None
+        day = iso_date(birth_date, "birth_date") if birth_date else None
         if day is not None and not day >= "1880-01-01":
             raise Invalid("Nobody that old is alive: correct the year.", field="birth_date")
         self._change("birth_date", day)

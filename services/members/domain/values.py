@@ -101,12 +101,12 @@ def search_words(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=8192)
-def iso_date(text: str) -> str:
-    """An ISO 8601 date as it is. Raises Invalid."""
+def iso_date(text: str, field: str = "date") -> str:
+    """An ISO 8601 date as it is. Raises Invalid, naming the field."""
     try:
         return datetime.date.fromisoformat(text).isoformat()
     except ValueError:
-        raise Invalid("Write the date as YYYY-MM-DD.", field="date") from None
+        raise Invalid("Write the date as YYYY-MM-DD.", field=field) from None
 
 
 def locale_tag(text: str) -> str:
