@@ -144,6 +144,7 @@ class Account:
 
     states: dict[str, str] = field(default_factory=dict)  # by address
     reasons: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
     kept: Counter[str] = field(default_factory=Counter)
     figures: Answer = field(default_factory=dict)
 
@@ -156,10 +157,8 @@ class Account:
 
     @property
     def missing(self) -> int:
-        """Recipients who neither got it nor were refused or skipped with a reason."""
-        return sum(
-            1 for email, state in self.states.items() if not self.kept[email] and state not in ("refused", "skipped")
-        )
+        """Recipients who did not get it, and were neither refused nor skipped with a reason."""
+        return sum(not self.kept[email] and state in ("accepted", "unknown") for email, state in self.states.items())
 
     def assert_settled(self, policy: str) -> None:
         """What must hold after any fault: promise 1."""
@@ -182,6 +181,8 @@ class Account:
                 assert self.reasons[email], f"{email} is {state} without a reason"
             else:
                 assert state == "unknown", f"{email} is {state} in a finished campaign"
+            if state == "unknown" and policy == "AGAIN":
+                assert self.attempts[email] >= 2, f"{email} was listed as unknown without a second try"
         if policy == "LIST":
             assert self.doubled == 0, f"{self.doubled} doubled under the policy list"
 
@@ -239,12 +240,13 @@ class CampaignJob:
                 if told["state"] != "absent":
                     account.states[email] = told["state"]
                     account.reasons[email] = told["reason"] or ""
+                    account.attempts[email] = told["attempts"]
         return account
 
     def explained(self, members: Sequence[str]) -> list[Answer]:
         """Why each of these members did, or did not, get it."""
         asked = " ".join(
-            f'm{place}: whyDidTheyNotGetIt(campaign: "{self.id}", member: "{member}") {{ state reason }}'
+            f'm{place}: whyDidTheyNotGetIt(campaign: "{self.id}", member: "{member}") {{ state reason attempts }}'
             for place, member in enumerate(members)
         )
         answer = patiently(lambda: self._doors.ask(f"{{ {asked} }}"))
