@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -27,7 +28,7 @@ A = TypeVar("A", bound=Aggregate)
 OUTBOX = ("outbox", "pending", "event_sequence")
 
 
-class Repository(Generic[A]):
+class Repository(ABC, Generic[A]):
     """One kind of aggregate. ``named`` is what an error calls it: its field and its English noun."""
 
     named: ClassVar[tuple[str, str]]
@@ -37,11 +38,11 @@ class Repository(Generic[A]):
         self._clock = clock
         self._ids = ids
 
-    def to_document(self, aggregate: A) -> Document:
-        raise NotImplementedError
+    @abstractmethod
+    def to_document(self, aggregate: A) -> Document: ...
 
-    def from_document(self, document: Mapping[str, Any]) -> A:
-        raise NotImplementedError
+    @abstractmethod
+    def from_document(self, document: Mapping[str, Any]) -> A: ...
 
     def get(self, scope: Scope, ids: Sequence[str]) -> dict[str, A]:
         found = self._collection.get(scope, ids)
