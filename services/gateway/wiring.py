@@ -19,10 +19,11 @@ from services.gateway.contract import ROOMS, Rooms
 from services.gateway.engine.answering import Graph
 from services.gateway.events import EVENTS_OUT, TOPICS, handlers
 from services.gateway.public.acceptances import Acceptances
+from services.gateway.public.links import Links
 from services.gateway.public.machines import Agents
 from services.gateway.public.pages import PublicDesk
 from services.gateway.public.pauses import Pauses
-from services.gateway.public.runs import RunFacts, Runs
+from services.gateway.public.runs import RunFacts, Runs, address
 from services.gateway.public.visits import Visits
 from services.gateway.public.wishes import Wishes
 from services.gateway.settings import GatewaySettings
@@ -122,18 +123,10 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
     desk = Desk(
         rooms, Walls(rooms, signer), signer, access.people, access.credentials, access.audit, clock, settings.own_url
     )
-    public = PublicDesk(
-        LinkTokens(KeyRing(settings.link_keys_folder)),
-        Runs(lambda run: _ask_run(rooms, signer, run), clock),
-        visits,
-        Agents(),
-        wishes,
-        pauses,
-        access.people,
-        rooms,
-        signer,
-        clock,
-    )
+    tokens = LinkTokens(KeyRing(settings.link_keys_folder))
+    runs = Runs(lambda run: _ask_run(rooms, signer, run), clock)
+    links = Links(tokens, runs, visits, Agents(), clock)
+    public = PublicDesk(tokens, runs, visits, links, wishes, pauses, access.people, rooms, signer, clock)
     graph = Graph(schema.core())
     app = make_app(graph, desk, public, settings.upload_megabytes * 1024 * 1024)
     server = HttpServer(app.wsgi_app, settings.http, threads=settings.http_threads)
@@ -159,7 +152,7 @@ def _ask_run(rooms: Rooms, signer: Signer, run: str) -> RunFacts:
         told.campaign,
         told.purpose,
         told.channel,
-        tuple(told.links),
+        tuple(address(link) for link in told.links),
         told.community_name,
         told.launched_at,
     )

@@ -13,7 +13,7 @@ import pytest
 from fanfare.gateway.v1.public_events_pb2 import LinksFollowed
 from services.gateway.public.acceptances import AT_ONCE, Acceptances
 from services.gateway.public.machines import SOON, TOGETHER, Agents, Behaviour, Followed, mark_at_once
-from services.gateway.public.runs import FRESH, LOOK_AGAIN, UNKNOWN_FOR, RunFacts, Runs, RunUnknown
+from services.gateway.public.runs import FRESH, LOOK_AGAIN, UNKNOWN_FOR, RunFacts, Runs, RunUnknown, address
 from services.gateway.public.visits import Visits
 from services.kit.clock import DAY, ManualClock
 from services.kit.errors import NotFound, Unavailable
@@ -189,3 +189,18 @@ def test_what_is_known_of_a_run_is_kept_looked_up_again_and_served_while_campaig
     with pytest.raises(RunUnknown):
         runs.facts("run_3")
     assert len(asked) == before + 2
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://club.example/été?q=à b", "https://club.example/%C3%A9t%C3%A9?q=%C3%A0%20b"),
+        ("HTTP://club.example", "http://club.example"),
+        ("mailto:ada@club.example", "mailto:ada@club.example"),
+        ("https://club.example/\r\nSet-Cookie: x", "https://club.example/Set-Cookie:%20x"),
+        ("javascript:alert(1)", ""),
+        ("//club.example", ""),
+    ],
+)
+def test_a_link_leads_only_where_a_message_may_lead(written: str, sent: str) -> None:
+    assert address(written) == sent

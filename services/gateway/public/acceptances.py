@@ -15,7 +15,7 @@ from services.gateway.public.runs import RunFacts
 from services.kit.clock import DAY, Clock
 from services.kit.errors import FanfareError
 
-AT_ONCE = 60
+AT_ONCE = 25
 RECENT = 3 * DAY  # whoever follows a link later than this has had the time to read
 _KEPT = 100_000
 

@@ -18,7 +18,7 @@ from fanfare.channels.v1 import account_service_pb2
 from fanfare.members.v1.member_pb2 import Member, Permit
 from services.gateway.access.people import People
 from services.gateway.contract import Rooms
-from services.gateway.public.machines import Agents, Followed, mark_at_once
+from services.gateway.public.links import PATH, Links
 from services.gateway.public.pauses import Pauses
 from services.gateway.public.runs import RunFacts, Runs, RunUnknown
 from services.gateway.public.visits import Visits
@@ -29,7 +29,7 @@ from services.kit.clock import DAY, Clock
 from services.kit.errors import FanfareError, Kind, NotFound
 from services.kit.rpc.trust import Signer
 from services.kit.scope import everywhere
-from services.kit.tokens import HIDDEN_LINK, PIXEL, PREFERENCES, UNSUBSCRIBE, Link, LinkTokens, TokenInvalid
+from services.kit.tokens import PREFERENCES, UNSUBSCRIBE, Link, LinkTokens, TokenInvalid
 
 LARGEST_FORM = 16 * 1024
 ONE_CLICK = ("List-Unsubscribe", "One-Click")  # RFC 8058
@@ -50,7 +50,7 @@ class PublicDesk:
     tokens: LinkTokens
     runs: Runs
     visits: Visits
-    agents: Agents
+    links: Links
     wishes: Wishes
     pauses: Pauses
     people: People
@@ -68,7 +68,7 @@ def public_pages(desk: PublicDesk) -> Blueprint:
         static_folder=str(Path(__file__).with_name("assets")),
         static_url_path="/assets",
     )
-    _links(pages, desk)
+    _links(pages, desk.links)
     _unsubscribe(pages, desk)
     _preferences(pages, desk)
     _sender_proof(pages, desk)
@@ -80,39 +80,17 @@ def public_pages(desk: PublicDesk) -> Blueprint:
 # Links and pixels
 
 
-def _links(pages: Blueprint, desk: PublicDesk) -> None:
-    read, facts_of, follow = desk.tokens.read, desk.runs.facts, desk.visits.follow
-    agents, clock = desk.agents, desk.clock
-
-    @pages.get("/l/<token>")
+def _links(pages: Blueprint, links: Links) -> None:
+    @pages.get(f"{PATH}<token>")
     def follow_link(token: str) -> Response:
-        link = read(token)
-        facts = facts_of(link.run, link.number)
-        if link.number != HIDDEN_LINK and not 0 <= link.number < len(facts.links):
-            raise TokenInvalid
-        _note(link, facts)
-        if link.number == HIDDEN_LINK:
-            return Response(status=204, headers=[_NOT_KEPT])
-        target = facts.links[link.number]
-        if not target:
-            raise TokenInvalid
-        return Response(status=302, headers=[("Location", target), _NOT_KEPT])
+        target = links.follow(token, request.method, request.headers.get("User-Agent", ""))
+        leads = [("Location", target)] if target else []
+        return Response(status=302 if target else 204, headers=[*leads, _NOT_KEPT])
 
     @pages.get("/o/<token>")
     def open_pixel(token: str) -> Response:
-        link = read(token.removesuffix(".gif"))
-        if link.number != PIXEL:
-            raise TokenInvalid
-        _note(link, facts_of(link.run))
+        links.open(token.removesuffix(".gif"), request.method, request.headers.get("User-Agent", ""))
         return Response(PIXEL_GIF, headers=[("Content-Type", "image/gif"), _NOT_KEPT])
-
-    def _note(link: Link, facts: RunFacts) -> None:
-        if not facts.launched_at:
-            return
-        at = clock.now()
-        agent = request.environ.get("HTTP_USER_AGENT", "")
-        machine = mark_at_once(agents, request.environ["REQUEST_METHOD"], agent, link.number, at, facts.launched_at)
-        follow(Followed(link.run, link.member, link.number, at, machine, facts))
 
 
 # Unsubscribe

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from werkzeug.urls import iri_to_uri
+
 from services.kit.clock import MINUTE, SECOND, Clock
 from services.kit.errors import NotFound, Unavailable
 
@@ -34,6 +36,14 @@ class RunFacts:
     links: tuple[str, ...]
     community_name: str
     launched_at: int
+
+
+SCHEMES = ("http://", "https://", "mailto:", "tel:")
+
+
+def address(url: str) -> str:
+    """The address as a header takes it (RFC 3986); "" for one of a scheme that no message may lead to."""
+    return iri_to_uri(url.strip()) if url.strip().lower().startswith(SCHEMES) else ""
 
 
 Ask = Callable[[str], RunFacts]

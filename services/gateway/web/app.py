@@ -6,6 +6,7 @@ from flask import Flask, Response, redirect
 
 from services.gateway.asking import Desk
 from services.gateway.engine.answering import Graph
+from services.gateway.public.links import sooner
 from services.gateway.public.pages import PublicDesk, public_pages
 from services.gateway.web.events import event_door
 from services.gateway.web.explorer_pages import explorer_pages
@@ -21,6 +22,7 @@ def make_app(graph: Graph, desk: Desk, public: PublicDesk, most_upload_bytes: in
     app.register_blueprint(event_door(desk))
     app.register_blueprint(file_doors(desk, most_upload_bytes))
     app.register_blueprint(public_pages(public))
+    app.wsgi_app = sooner(app.wsgi_app, public.links)  # type: ignore[method-assign,assignment] # how Flask takes middleware
 
     @app.get("/")
     def home() -> Response:
