@@ -25,7 +25,8 @@ class Clockwork:
         self._folder = folder
 
     def run(self, stop: threading.Event) -> None:
-        print(f"{self._service} works", flush=True)
+        sys.stdout.write(f"{self._service} works\n")  # one write: other threads write lines too
+        sys.stdout.flush()
         stop.wait()
         with (self._folder / "stopped").open("a") as stopped:
             stopped.write(f"{self._service}\n")
