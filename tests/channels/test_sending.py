@@ -242,6 +242,26 @@ def test_pausing_resuming_and_cancelling_act_within_a_second(stage: Stage) -> No
             controlling.control_run(stage.room, stage.scope, order.run, RunState.RUNNING)
 
 
+def test_progress_is_told_while_a_slow_server_takes_its_time(stage: Stage) -> None:
+    def slowly(_: str, __: Session) -> str:
+        time.sleep(0.05)
+        return "250 ok"
+
+    with SmtpServer(Script(end=slowly)) as server:
+        order = stage.order(stage.account(server.port))
+        stage.launch(order, stage.people(60), batch=60)
+        stage.send()
+
+        def on_the_way() -> bool:
+            return any(0 < told["totals"]["accepted"] < 60 for told in stage.events("BatchProgressed"))
+
+        wait_until(on_the_way)
+        assert stage.wait_settled(order.run)["accepted"] == 60
+        last = max(stage.events("BatchProgressed"), key=lambda told: told["version"])
+        assert last["settled"]
+        assert last["totals"]["accepted"] == 60
+
+
 @pytest.mark.parametrize("whole_agency", [True, False])
 def test_stop_everything_holds_and_releasing_lets_it_go_on(stage: Stage, whole_agency: bool) -> None:
     with SmtpServer() as server:

@@ -13,6 +13,7 @@ from services.channels.domain.run import RunOrder, RunState
 from services.channels.use_cases.gating import Gated, Letter
 from services.channels.use_cases.room import Room, order_of, scope_of
 from services.channels.use_cases.suppressing import suppress_addresses
+from services.kit.clock import SECOND
 from services.kit.outbox import append_event
 from services.kit.owners import is_gone
 from services.kit.scope import Scope, everywhere
@@ -20,6 +21,7 @@ from services.kit.store.port import Document, Order
 from services.kit.store.rule import And, Equals, Exists, Range
 
 PAGE = 200
+TELL_EVERY = SECOND
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class Claim:
     ledger: Ledger
     until: int
     lost: int = 0  # members found handed off by a sender that is gone
+    told_at: int = 0  # when others were last told how it stands
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def claim(room: Room, run: Document, ledgers: Sequence[Document], terms: Terms) 
         ledger = Ledger(document, batches[document["_id"]])
         lost = ledger.settle_lost(again=order.sends_again, now=now, patience=terms.patience)
         ledger.claim(terms.owner, until)
-        claims.append(Claim(scope, order, ledger, until, lost))
+        claims.append(Claim(scope, order, ledger, until, lost, told_at=now))
     taken = room.ledgers.replace(scope, [each.ledger.document for each in claims])
     return [each for each in claims if each.ledger.document["_id"] in taken]
 
@@ -98,31 +101,45 @@ def claim(room: Room, run: Document, ledgers: Sequence[Document], terms: Terms) 
 
 
 def keep(room: Room, claim: Claim, terms: Terms) -> None:
-    """Hold it for another lease."""
-    claim.until = room.clock.now() + terms.lease
+    """Hold it for another lease; once a second, tell how it stands."""
+    now = room.clock.now()
+    claim.until = now + terms.lease
     claim.ledger.claim(terms.owner, claim.until)
+    if now >= claim.told_at + TELL_EVERY:
+        _tell_progress(room, claim)
 
 
 def give_back(room: Room, claim: Claim, not_before: int = 0) -> None:
     """Tell how it stands, and let others have what is left."""
-    ledger, now = claim.ledger, room.clock.now()
+    ledger, order = claim.ledger, claim.order
     ledger.release(not_before)
-    document, order = ledger.document, claim.order
-    version = document["version"] + 1
-    what: dict[str, Any] = {
+    _tell_progress(room, claim)
+    if ledger.document["settled"]:
+        outcome = {**_told_of(claim), "channel": order.channel, "purpose": order.purpose, **ledger.by_outcome()}
+        append_event(ledger.document, room.ids.new("evt"), "BatchSettled", room.clock.now(), outcome)
+
+
+def _tell_progress(room: Room, claim: Claim) -> None:
+    """Where everybody stands, if it changed. The totals are cumulative: what was told before is not told again."""
+    document = claim.ledger.document
+    claim.told_at = room.clock.now()
+    if document["told"] == document["states"] and not document["settled"]:
+        return
+    document["told"] = document["states"]
+    document["outbox"] = [entry for entry in document.get("outbox") or () if entry["type"] != "BatchProgressed"]
+    progress = {**_told_of(claim), "totals": claim.ledger.totals(), "settled": document["settled"]}
+    append_event(document, room.ids.new("evt"), "BatchProgressed", claim.told_at, progress)
+
+
+def _told_of(claim: Claim) -> dict[str, Any]:
+    """The batch, at the version that the next write gives it."""
+    document, order = claim.ledger.document, claim.order
+    return {
         "run": order.run,
         "campaign": order.campaign,
         "sequence": document["sequence"],
-        "version": version,
+        "version": document["version"] + 1,
     }
-    settled = document["settled"]
-    if document["told"] != document["states"]:
-        document["told"] = document["states"]
-        progress = {**what, "totals": ledger.totals(), "settled": settled}
-        append_event(document, room.ids.new("evt"), "BatchProgressed", now, progress)
-    if settled:
-        outcome = {**what, "channel": order.channel, "purpose": order.purpose, **ledger.by_outcome()}
-        append_event(document, room.ids.new("evt"), "BatchSettled", now, outcome)
 
 
 def write(room: Room, claim: Claim) -> None:
