@@ -104,7 +104,7 @@ class House:
 @contextmanager
 def open_house(data: Path, rooms: tuple[str, ...] = ROOMS) -> Iterator[House]:
     """Run the rooms that there are, and a gateway; everything stops at the end."""
-    environment = {"data": data, "http": "127.0.0.1:0"}
+    environment: dict[str, Any] = {"data": data, "http": "127.0.0.1:0"}
     settings = GatewaySettings(**environment)
     data.mkdir(parents=True, exist_ok=True)
     make_signing_keys(settings.keys_folder)

@@ -22,12 +22,14 @@ Given = Mapping[str, Any]
 
 def queries(schema: GraphQLSchema) -> dict[str, GraphQLField]:
     assert schema.query_type is not None
-    return schema.query_type.fields
+    fields: dict[str, GraphQLField] = schema.query_type.fields
+    return fields
 
 
 def mutations(schema: GraphQLSchema) -> dict[str, GraphQLField]:
     assert schema.mutation_type is not None
-    return schema.mutation_type.fields
+    fields: dict[str, GraphQLField] = schema.mutation_type.fields
+    return fields
 
 
 def question(kind: str, name: str, field: GraphQLField, given: Given) -> str:

@@ -332,7 +332,7 @@ def test_no_door_takes_or_gives_anothers_lists(neighbour: Neighbour, ours: Mappi
 
 
 def test_no_event_is_taken_for_anothers_members(neighbour: Neighbour, ours: Mapping[str, str], story: Story) -> None:
-    event = {
+    event: dict[str, Any] = {
         "specversion": "1.0",
         "id": "1",
         "source": "spy",
@@ -477,7 +477,7 @@ def request_with_ours(method: MethodDescriptor, ours: Mapping[str, str]) -> Any:
     """A request that names our things; None where it names nothing."""
     request: Any = request_class(method)()
     named = _fill_ids(request, ours, GET_IDS.get(_name(method), ""))
-    request.MergeFrom(ParseDict(BESIDES.get(_name(method), {}), request_class(method)()))
+    request.MergeFrom(ParseDict(dict(BESIDES.get(_name(method), {})), request_class(method)()))
     return request if named else None
 
 
