@@ -176,9 +176,8 @@ class Stage:
 
 @contextmanager
 def stage(name: str, settings: Mapping[str, str] | None = None) -> Iterator[Stage]:
-    """A platform of its own on a folder that is emptied before and removed after (``KEEP=1`` keeps it)."""
-    folder = _FOLDER / name
-    shutil.rmtree(folder, ignore_errors=True)
+    """A platform of its own on a new folder, which is removed after (``KEEP=1`` keeps it)."""
+    folder = _FOLDER / f"{name}-{os.getpid()}"
     folder.mkdir(parents=True)
     tell(f"starting the platform on {folder}")
     with House(folder / "data", settings={"LOG_LEVEL": "warning", **(settings or {})}) as house:

@@ -23,13 +23,15 @@ class ListPlan:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """An objective, to be reached ``days`` from now."""
+    """An objective that began at ``baseline`` some days ago, to be reached ``days`` from now."""
 
     name: Mapping[str, str]
     metric: str
     target: float
+    began_days_ago: int
     days: int
     unit: str
+    baseline: float = 0.0
     currency: str | None = None
     subject: str | None = None
 
@@ -93,7 +95,9 @@ FESTIVAL = CommunityPlan(
     aim=Aim(
         name={"fr": "Vingt-cinq mille euros de préventes", "en": "Twenty-five thousand euros of early sales"},
         metric="REVENUE",
+        baseline=4_150,
         target=25_000,
+        began_days_ago=20,
         days=38,
         unit="EUR",
         currency="EUR",
@@ -122,6 +126,7 @@ JUDO = CommunityPlan(
         name={"fr": "Quatre-vingts judokas samedi", "en": "Eighty judoka on Saturday"},
         metric="ATTENDANCE",
         target=80,
+        began_days_ago=1,
         days=5,
         unit="",
         subject="saturday-class",

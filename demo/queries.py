@@ -47,6 +47,9 @@ IMPORT = """
 query ($import: ID!) { import(id: $import) {
   state problem progress { rowsTotal rowsDone created changed left refused merged guardians fieldsRefused } } }"""
 
+OBJECTIVES = """
+query ($community: ID!) { community(id: $community) { objectives(first: 200) { nodes { id name } } } }"""
+
 CREATE_OBJECTIVE = """
 mutation ($input: CreateObjectiveInput!) {
   createObjective(input: $input) { objective { id } errors { field code message } }

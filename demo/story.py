@@ -68,15 +68,21 @@ def bring(doors: Doors, founded: Founded, planned: ListPlan, watch: Watch) -> An
 
 
 def aim(doors: Doors, founded: Founded, language: str) -> str:
-    """State the objective; its id."""
+    """State the objective, unless it is stated already; its id."""
     goal = founded.plan.aim
-    deadline = datetime.now(UTC).replace(microsecond=0) + timedelta(days=goal.days)
+    stated = doors.ask(queries.OBJECTIVES, community=founded.id)["community"]["objectives"]["nodes"]
+    known = {objective["name"]: str(objective["id"]) for objective in stated}
+    if found := known.get(goal.name[language]):
+        return found
+    today = datetime.now(UTC).replace(microsecond=0)
     wanted = {
         "community": founded.id,
         "name": goal.name[language],
         "metric": goal.metric,
         "target": goal.target,
-        "deadline": deadline.isoformat(),
+        "baseline": goal.baseline,
+        "startsAt": (today - timedelta(days=goal.began_days_ago)).isoformat(),
+        "deadline": (today + timedelta(days=goal.days)).isoformat(),
         "currency": goal.currency,
         "subject": goal.subject,
     }

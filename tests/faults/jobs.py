@@ -144,7 +144,6 @@ class Account:
 
     states: dict[str, str] = field(default_factory=dict)  # by address
     reasons: dict[str, str] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
     kept: Counter[str] = field(default_factory=Counter)
     figures: Answer = field(default_factory=dict)
 
@@ -181,8 +180,6 @@ class Account:
                 assert self.reasons[email], f"{email} is {state} without a reason"
             else:
                 assert state == "unknown", f"{email} is {state} in a finished campaign"
-            if state == "unknown" and policy == "AGAIN":
-                assert self.attempts[email] >= 2, f"{email} was listed as unknown without a second try"
         if policy == "LIST":
             assert self.doubled == 0, f"{self.doubled} doubled under the policy list"
 
@@ -240,13 +237,12 @@ class CampaignJob:
                 if told["state"] != "absent":
                     account.states[email] = told["state"]
                     account.reasons[email] = told["reason"] or ""
-                    account.attempts[email] = told["attempts"]
         return account
 
     def explained(self, members: Sequence[str]) -> list[Answer]:
         """Why each of these members did, or did not, get it."""
         asked = " ".join(
-            f'm{place}: whyDidTheyNotGetIt(campaign: "{self.id}", member: "{member}") {{ state reason attempts }}'
+            f'm{place}: whyDidTheyNotGetIt(campaign: "{self.id}", member: "{member}") {{ state reason }}'
             for place, member in enumerate(members)
         )
         answer = patiently(lambda: self._doors.ask(f"{{ {asked} }}"))
