@@ -10,6 +10,7 @@ from services.channels.delivery.sender import Ways
 from services.channels.domain.ledger import Patience
 from services.channels.domain.run import RunState
 from services.channels.use_cases import accounts, controlling, planning, suppressing
+from services.kit.scope import Scope
 from tests.channels.smtp_server import HANG_UP, Script, Session, SmtpServer, wait_until
 from tests.channels.stage import SHORT, Person, Stage
 
@@ -277,6 +278,18 @@ def test_stop_everything_holds_and_releasing_lets_it_go_on(stage: Stage, whole_a
         assert stage.explain(order.run, people[0]).reason == "held"
         controlling.release_outgoing(stage.room, scope, place)
         assert stage.wait_settled(order.run)["accepted"] == 20
+
+
+def test_promise_12_another_agency_cannot_stand_in_the_way_of_a_hold(stage: Stage) -> None:
+    community = "cmt_ours"
+    stranger = Scope("agy_other", None, "operator:eve")
+    ours = Scope(stage.scope.agency, None, "operator:ada")
+    controlling.hold_outgoing(stage.room, stranger, community, "mischief")
+    assert not controlling.is_held(stage.room, ours.agency, community, ours)
+    controlling.hold_outgoing(stage.room, ours, community, "a wrong price")
+    assert controlling.is_held(stage.room, ours.agency, community, ours)
+    controlling.release_outgoing(stage.room, stranger, community)
+    assert controlling.is_held(stage.room, ours.agency, community, ours)
 
 
 def test_an_edit_while_paused_reaches_those_not_handed_off(stage: Stage) -> None:

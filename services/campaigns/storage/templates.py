@@ -71,7 +71,7 @@ class StoredSettings:
 
     def of(self, scope: Scope, community: str) -> CampaignSettings:
         """The community's own, or the usual."""
-        an_id = f"set_{community}"
+        an_id = f"set_{scope.agency}:{community}"
         stored = self._collection.get(scope, [an_id]).get(an_id)
         if stored is None:
             return CampaignSettings(community)
@@ -81,7 +81,7 @@ class StoredSettings:
 
     def save(self, scope: Scope, settings: CampaignSettings) -> None:
         document = {
-            "_id": f"set_{settings.community}",
+            "_id": f"set_{scope.agency}:{settings.community}",
             "agency": scope.agency,
             "community": settings.community,
             "version": settings.version,

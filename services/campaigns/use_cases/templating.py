@@ -13,7 +13,9 @@ from services.kit.scope import Scope
 def add_templates(desk: Desk, scope: Scope, community: str, drafts: Sequence[TemplateDraft]) -> list[Template]:
     """Add those whose key is new in the community; all of them, as they stand now, in the order given."""
     now = desk.clock.now()
-    templates = [Template(_id(community, draft.key), scope.agency, community, draft, now) for draft in drafts]
+    templates = [
+        Template(_id(scope.agency, community, draft.key), scope.agency, community, draft, now) for draft in drafts
+    ]
     desk.templates.add(scope, templates)
     found = desk.templates.get(scope, [template.id for template in templates])
     return [found[template.id] for template in templates]
@@ -40,5 +42,5 @@ def list_templates(desk: Desk, scope: Scope, *, size: int, after: str) -> Listed
     return desk.templates.page(scope, size=size, after=after)
 
 
-def _id(community: str, key: str) -> str:
-    return "tpl_" + hashlib.blake2b(f"{community}\0{key}".encode(), digest_size=16).hexdigest()
+def _id(agency: str, community: str, key: str) -> str:
+    return "tpl_" + hashlib.blake2b(f"{agency}\0{community}\0{key}".encode(), digest_size=16).hexdigest()

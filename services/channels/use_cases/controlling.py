@@ -56,15 +56,16 @@ def _control_before_launch(room: Room, scope: Scope, run: str, state: RunState) 
     return document
 
 
-def hold_id(place: str) -> str:
-    return f"hold_{place}"
+def hold_id(agency: str, community: str = "") -> str:
+    """One hold for a community, one for the whole agency. It names the agency: nobody else's can stand in its place."""
+    return f"hold_{agency}:{community}"
 
 
 def hold_outgoing(room: Room, scope: Scope, community: str, cause: str) -> int:
     """Stop everything of a community, or of the agency where none is named; returns since when (UTC ms)."""
     now = room.clock.now()
     document: Document = {
-        "_id": hold_id(community or scope.agency),
+        "_id": hold_id(scope.agency, community),
         "agency": scope.agency,
         "community": community or None,
         "version": 1,
@@ -92,7 +93,7 @@ def release_outgoing(room: Room, scope: Scope, community: str) -> int:
     released = change(
         room.holds,
         scope,
-        hold_id(community or scope.agency),
+        hold_id(scope.agency, community),
         lambda found: {**found, "released_at": now} if not found["released_at"] else None,
     )
     if released is None:
@@ -134,5 +135,5 @@ def control_of(room: Room, scope: Scope, run: str) -> Control:
 def is_held(room: Room, agency: str, community: str, scope: Scope) -> bool:
     """Whether the community, or its whole agency, is held."""
     whole = Scope(agency, None, scope.actor)
-    holds = room.holds.get(whole, [hold_id(agency), hold_id(community)])
+    holds = room.holds.get(whole, [hold_id(agency), hold_id(agency, community)])
     return any(not hold["released_at"] for hold in holds.values())
