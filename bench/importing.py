@@ -32,6 +32,7 @@ def bench_import(n: int) -> Figure:
             "indexes and an fsync for each transaction of 2,000, into an empty SQLite file.",
             more={
                 "cpu_seconds": imported.cpu_seconds,
+                "cpu_by_process": imported.cpu_by_process,
                 "rows_per_cpu_second": n / imported.cpu_seconds,
                 "floor_rows_per_cpu_second": n / floor.cpu_seconds,
                 "cpu_ratio": floor.cpu_seconds / imported.cpu_seconds,

@@ -7,8 +7,10 @@ LINKS = tuple(f"https://festival.example/{page}" for page in ("pass", "line-up",
 SUBJECT = "{{ given_name | fallback('Hello') }}, the line-up is here"
 _OCTETS = 10_000
 _FILLER = (
-    "<p>Three stages by the water, forty concerts, and the campsite under the poplars; a morning for children, an "
-    "evening for dancers, and a night for whoever stays.</p>\n"
+    '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="width:100%">'
+    '<tr><td align="left" valign="top" style="padding:12px 24px;font-family:Georgia,serif;font-size:16px;'
+    'line-height:24px;color:#1d1b19;background-color:#ffffff">Three stages by the water, forty concerts, and the '
+    "campsite under the poplars.</td></tr></table>\n"
 )
 
 
@@ -20,4 +22,4 @@ def letter() -> str:
     tail = '<p><a href="{{ unsubscribe_url }}">Unsubscribe</a></p></body></html>\n'
     room = _OCTETS - len(head) - len(tail)
     body = _FILLER * (room // len(_FILLER) - 1)
-    return head + body + f"<p>{'and so on, ' * 40}"[: room - len(body) - 5] + "</p>\n" + tail
+    return head + body + f"<p>{'and so on, ' * 90}"[: room - len(body) - 5] + "</p>\n" + tail

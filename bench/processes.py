@@ -25,14 +25,30 @@ def tree_of(root: int) -> list[int]:
     return found
 
 
-def cpu_seconds(root: int) -> float:
-    """User and system time of the tree, with that of children that have ended and been waited for."""
-    ticks = 0
-    for pid in tree_of(root):
-        fields = _stat(pid)
-        if fields is not None:
-            ticks += sum(int(field) for field in fields[11:15])
-    return ticks / _TICK
+class Spent:
+    """User and system time of a tree since it was made, children that have ended included."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._before = _seconds_by_process(root)
+
+    def by_process(self) -> dict[str, float]:
+        """Seconds by the name of the process."""
+        spent: dict[str, float] = {}
+        for pid, seconds in _seconds_by_process(self._root).items():
+            name = _name(pid)
+            spent[name] = round(spent.get(name, 0.0) + seconds - self._before.get(pid, 0.0), 2)
+        return spent
+
+    def seconds(self) -> float:
+        return sum(self.by_process().values())
+
+
+def _seconds_by_process(root: int) -> dict[int, float]:
+    found = {pid: _stat(pid) for pid in tree_of(root)}
+    return {
+        pid: sum(int(field) for field in fields[11:15]) / _TICK for pid, fields in found.items() if fields is not None
+    }
 
 
 def pss_megabytes(root: int) -> float:

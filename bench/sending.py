@@ -12,7 +12,7 @@ from bench.figure import Figure, tell
 from bench.floors.blast import CONNECTIONS, blast
 from bench.floors.signing import signer
 from bench.lists import address
-from bench.processes import cpu_seconds
+from bench.processes import Spent
 from bench.sink import Sink
 from bench.stage import stage
 
@@ -26,11 +26,11 @@ def bench_send(n: int) -> Figure:
         tell(f"importing {n} members; the sink is in {sink.name}")
         on.bring(n)
         campaign = on.campaign(on.account(sink, dkim))
-        cpu, began = cpu_seconds(on.house.pid), time.time_ns()
+        spent, began = Spent(on.house.pid), time.time_ns()
         tell("launching")
         on.launch(campaign)
         complete = sink.wait_for(n, _PATIENCE_SECONDS)
-        cpu = cpu_seconds(on.house.pid) - cpu
+        cpu = spent.by_process()
         figures = on.wait_until_finished(campaign, 60)
         received = sink.received({address(number) for number in range(n)})
         wall = (received.last_ns - began) / 1e9
@@ -55,7 +55,8 @@ def bench_send(n: int) -> Figure:
                 "doubled": received.doubled,
                 "octets": received.mean_octets,
                 "between_first_and_last": received.messages * 1e9 / max(1, received.last_ns - received.first_ns),
-                "cpu_seconds": cpu,
+                "cpu_seconds": sum(cpu.values()),
+                "cpu_by_process": cpu,
                 "accepted": figures["accepted"],
                 "unknown": figures["unknown"],
                 "refused": figures["refused"],

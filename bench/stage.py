@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from bench.figure import tell
 from bench.letter import SUBJECT, letter
 from bench.lists import write_list
 from bench.load import press, request
-from bench.processes import cpu_seconds
+from bench.processes import Spent
 from bench.sink import Sink
 from demo import queries
 from demo.catcher import Caught
@@ -59,8 +59,11 @@ class Imported:
     rows: int
     upload_seconds: float
     wall_seconds: float
-    cpu_seconds: float
-    progress: dict[str, Any] = field(default_factory=dict)
+    cpu_by_process: dict[str, float]
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(self.cpu_by_process.values())
 
 
 @dataclass(slots=True)
@@ -76,7 +79,7 @@ class Stage:
         began = time.perf_counter()
         uploaded = self.doors.upload(file, self.community)
         upload_seconds = time.perf_counter() - began
-        cpu, began = cpu_seconds(self.house.pid), time.perf_counter()
+        spent, began = Spent(self.house.pid), time.perf_counter()
         started = self.doors.do(
             queries.START_IMPORT,
             input={"community": self.community, "file": uploaded, "fileName": file.name, "mapping": MAPPING},
@@ -95,7 +98,7 @@ class Stage:
         if state != "finished" or answer["progress"]["created"] != rows:
             raise ValueError(f"The import did not make {rows} members: {answer}")
         time.sleep(2.0)  # what follows from its events is its cost too
-        return Imported(rows, upload_seconds, wall, cpu_seconds(self.house.pid) - cpu, answer["progress"])
+        return Imported(rows, upload_seconds, wall, spent.by_process())
 
     def account(self, sink: Sink, dkim_key: str = "") -> str:
         """An account that sends to the sink, with its sender proved."""
