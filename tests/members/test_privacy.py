@@ -6,13 +6,18 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
 
 from services.kit.clock import DAY, ManualClock
 from services.kit.scope import Scope
 from services.kit.store.port import Document, Patch
+from services.members.domain.household import ErasedBefore
 from services.members.domain.permission import NEWS, Evidence
 from services.members.use_cases.changing import (
     Changes,
+    add_contact_point,
     change_member,
     end_relation,
     lift_restriction,
@@ -100,8 +105,34 @@ def test_an_erased_address_is_recognised_by_its_keyed_hash_alone(
     erase_member(room, scope, ada["_id"])
     assert erased_among(room, scope, room.community(scope, club["_id"]), asked) == set(asked[:2])
     assert owners_of(room, scope, club["_id"], asked[:2]) == {}
-    again = register("Ada", email="ada@mail.example")
-    assert again["state"] == "active", "whoever comes back by their own act is welcome"
+
+
+def test_only_the_person_brings_an_erased_address_back(
+    room: Room, scope: Scope, club: Document, register: Register, clock: ManualClock
+) -> None:
+    ada = register("Ada", email="ada@mail.example", phone="+32470123456")
+    bob = register("Bob", email="bob@mail.example")
+    signed_up_before = clock.now()
+    clock.advance(DAY)
+    erase_member(room, scope, ada["_id"])
+    clock.advance(DAY)
+    for field, address in (("email", "ada@mail.example"), ("phone", "+32470123456")):
+        with pytest.raises(ErasedBefore, match="only they can come back") as refusal:
+            register("Ada", **{field: address})
+        assert (refusal.value.reason, refusal.value.field) == ("erased-before", field)
+        with pytest.raises(ErasedBefore):
+            add_contact_point(room, scope, bob["_id"], field, address, share=False)
+
+    proof = Evidence("Keep me posted.", "form", clock.now(), "member")
+    proven = Report("s-1", "signed_up", clock.now(), email="ada@mail.example", evidence=proof)
+    unproven = replace(proven, evidence=replace(proof, actor="operator:ada"))
+    replayed = replace(proven, evidence=replace(proof, at=signed_up_before))
+    results = record_interactions(room, scope, club["_id"], [replace(proven, evidence=Evidence()), unproven, replayed])
+    assert [(one.outcome, one.reason) for one in results] == [("refused", "erased-before")] * 3
+    (result,) = record_interactions(room, scope, club["_id"], [proven])
+    assert (result.outcome, room.member(scope, result.member)["state"]) == ("recorded", "active")
+    back = ("email", "ada@mail.example")
+    assert erased_among(room, scope, room.community(scope, club["_id"]), [back]) == set(), "who came back is back"
 
 
 def test_an_erasure_that_a_crash_interrupted_is_finished(

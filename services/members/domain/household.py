@@ -28,6 +28,18 @@ class AddressTaken(Conflict):
         )
 
 
+class ErasedBefore(Conflict):
+    """The owner of this address asked to be erased: nobody else may bring it back."""
+
+    reason = "erased-before"
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(
+            "The owner of this address asked to be erased: only they can come back, by signing up themselves.",
+            field="external_id" if channel == EXTERNAL else channel,
+        )
+
+
 def claim_id(community: str, channel: str, address: str) -> str:
     """The key of the claim on an address in its one form."""
     return f"{community}:{channel}:{address}"

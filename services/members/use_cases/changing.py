@@ -12,7 +12,7 @@ from services.members.domain.household import EXTERNAL, AddressTaken, claim_id, 
 from services.members.domain.member import Member, contact_on
 from services.members.domain.permission import Record
 from services.members.domain.values import CHANNELS, address_on
-from services.members.use_cases.registering import share_addresses
+from services.members.use_cases.registering import refuse_erased, share_addresses
 from services.members.use_cases.room import Room, persistently
 
 
@@ -86,9 +86,11 @@ def end_relation(room: Room, scope: Scope, member: str, kind: str, on: str) -> D
 
 
 def add_contact_point(room: Room, scope: Scope, member: str, channel: str, address: str, *, share: bool) -> Document:
-    """Raises BadAddress, and AddressTaken for somebody else's address that is not to be shared."""
+    """Raises BadAddress, ErasedBefore, and AddressTaken for somebody else's address that is not to be shared."""
     record = room.member(scope, member)
-    made = address_on(channel, address, room.community(scope, record["community"]).country)
+    community = room.community(scope, record["community"])
+    made = address_on(channel, address, community.country)
+    refuse_erased(room, scope, community, channel, made)
     shared = _claim(room, scope, record, channel, made, share=share)
 
     def act(changing: Member) -> None:

@@ -10,7 +10,16 @@ from services.kit.scope import Scope
 from services.kit.store.port import Document
 from services.members.domain.community import Community
 from services.members.domain.events import member_registered
-from services.members.domain.household import AddressTaken, address_hash, channel_of, claim_id, claims_of, new_claim
+from services.members.domain.household import (
+    EXTERNAL,
+    AddressTaken,
+    ErasedBefore,
+    address_hash,
+    channel_of,
+    claim_id,
+    claims_of,
+    new_claim,
+)
 from services.members.domain.member import Cause, Profile, register
 from services.members.domain.permission import Record
 from services.members.use_cases.room import Room, persistently
@@ -35,13 +44,23 @@ class Refused:
     owner: str
 
 
-def register_member(room: Room, scope: Scope, community_id: str, profile: Profile, source: str) -> Document:
-    """Register one member. Raises AddressTaken, and Invalid for what the community has not declared."""
+def register_member(
+    room: Room, scope: Scope, community_id: str, profile: Profile, source: str, *, own_act_at: int | None = None
+) -> Document:
+    """Register one member. ``own_act_at``: when the person came by a proven act of their own, which alone brings an
+    erased address back. Raises AddressTaken, ErasedBefore, and Invalid for what the community has not declared."""
     community = room.community(scope, community_id)
+    addresses = [*profile.contacts, *([(EXTERNAL, profile.external_id)] if profile.external_id else [])]
+    returning = _erasures_of(room, scope, community, addresses)
+    for (channel, _), erasure in returning.items():
+        if own_act_at is None or own_act_at <= erasure["erased_at"]:
+            raise ErasedBefore(channel)
     registration = Registration(room.ids.new("mbr"), profile, room.cause(scope, source))
     records, refused = _register(room, scope, community, [registration], telling=True)
     for refusal in refused.values():
         raise AddressTaken(refusal.channel, refusal.owner)
+    if returning:
+        room.erased_addresses.delete(scope, [erasure["_id"] for erasure in returning.values()])
     room.nudge()
     return records[0]
 
@@ -66,13 +85,26 @@ def erased_among(
     room: Room, scope: Scope, community: Community, addresses: Sequence[tuple[str, str]]
 ) -> set[tuple[str, str]]:
     """Those addresses whose owner asked to be erased: no import brings them back."""
-    if not community.record["erasures"]:
-        return set()
+    return set(_erasures_of(room, scope, community, addresses))
+
+
+def refuse_erased(room: Room, scope: Scope, community: Community, channel: str, address: str) -> None:
+    """Raises ErasedBefore for an address whose owner asked to be erased."""
+    if erased_among(room, scope, community, [(channel, address)]):
+        raise ErasedBefore(channel)
+
+
+def _erasures_of(
+    room: Room, scope: Scope, community: Community, addresses: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Document]:
+    """What is remembered of those addresses whose owner asked to be erased."""
+    if not addresses or not community.record["erasures"]:
+        return {}
     by_hash = {
         address_hash(room.address_key, community.id, channel, address): (channel, address)
         for channel, address in addresses
     }
-    return {by_hash[one] for one in room.erased_addresses.get(scope, list(by_hash))}
+    return {by_hash[key]: found for key, found in room.erased_addresses.get(scope, list(by_hash)).items()}
 
 
 def _register(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.kit.clock import MINUTE
 from services.kit.errors import FanfareError
@@ -11,9 +11,9 @@ from services.kit.scope import Scope
 from services.members.domain.community import Community
 from services.members.domain.engagement import REPORTABLE, SIGNED_UP
 from services.members.domain.events import interaction_recorded
-from services.members.domain.household import EXTERNAL
+from services.members.domain.household import EXTERNAL, ErasedBefore
 from services.members.domain.member import ERASED, Cause, Profile
-from services.members.domain.permission import CONSENT, PURPOSES, THE_MEMBER, Evidence, Record, grant
+from services.members.domain.permission import CONSENT, PURPOSES, THE_MEMBER, Evidence, Grade, Record, grant
 from services.members.domain.values import EMAIL, PHONE, address_on, fold, tidy
 from services.members.use_cases.reading import get_members
 from services.members.use_cases.recording import entry_id_of, interaction, keep, key_of
@@ -128,7 +128,10 @@ def _matched(room: Room, scope: Scope, community: Community, report: Report, now
             return living[0]["_id"], False
     if report.kind != SIGNED_UP:
         return Result(report.id, UNMATCHED, reason="no-match", message="No member has this address.")
-    return _registered(room, scope, community, report, addresses), True
+    try:
+        return _registered(room, scope, community, report, addresses, now), True
+    except ErasedBefore as error:
+        return Result(report.id, REFUSED, reason=error.reason, message=error.message)
 
 
 def _addresses(report: Report, community: Community) -> list[tuple[str, str]]:
@@ -144,27 +147,32 @@ def _of_that_name(room: Room, scope: Scope, candidates: Iterable[str], report: R
 
 
 def _registered(
-    room: Room, scope: Scope, community: Community, report: Report, addresses: list[tuple[str, str]]
+    room: Room, scope: Scope, community: Community, report: Report, addresses: list[tuple[str, str]], now: int
 ) -> str:
-    """A sign-up that matches nobody makes a prospect, with only the permission that its evidence proves."""
+    """A sign-up that matches nobody makes a prospect, with only the permission that its evidence proves.
+
+    Raises ErasedBefore unless its evidence proves that the person signed up themselves, after the erasure.
+    """
     profile = Profile(
         given_name=tidy(report.given_name),
         family_name=tidy(report.family_name),
         external_id=report.external_id,
         contacts=[address for address in addresses if address[0] != EXTERNAL],
     )
-    return str(register_member(room, scope, community.id, profile, "partner")["_id"])
+    evidence = _with_defaults(report)
+    own_act_at = evidence.at if evidence.grade(now) >= Grade.FAIR else None
+    return str(register_member(room, scope, community.id, profile, "partner", own_act_at=own_act_at)["_id"])
+
+
+def _with_defaults(report: Report) -> Evidence:
+    """The evidence as told; its source and time are those of the report where it has none."""
+    evidence = report.evidence
+    return replace(evidence, source=evidence.source or "partner", at=evidence.at or report.at)
 
 
 def _enter_consent(room: Room, scope: Scope, member: str, report: Report, now: int) -> None:
-    evidence = report.evidence
-    evidence = Evidence(
-        wording=evidence.wording,
-        source=evidence.source or "partner",
-        at=evidence.at or report.at,
-        actor=evidence.actor or THE_MEMBER,
-        detail=evidence.detail,
-    )
+    evidence = _with_defaults(report)
+    evidence = replace(evidence, actor=evidence.actor or THE_MEMBER)
     entry = grant(
         entry_id_of(report.id, member),
         basis=CONSENT,
