@@ -38,7 +38,7 @@ FRENCH: dict[str, str] = {
     "email-invalid": "Ce n’est pas une adresse e-mail telle que ada@example.org.",
     "email-taken": "Un opérateur a déjà cette adresse : prenez-en une autre.",
     "encoding-wrong": "L’encodage indiqué n’est pas celui du fichier : laissez-le deviner.",
-    "erased-before": "Cette adresse est celle d’une personne effacée : elle seule peut revenir, en s’inscrivant elle-même.",
+    "erased-before": "L’adresse est celle d’une personne effacée : elle seule peut revenir, en s’inscrivant.",
     "event-invalid": "L’événement ne convient pas : {english}",
     "file-empty": "Le fichier est vide : exportez la liste à nouveau et envoyez ce fichier.",
     "file-invalid": "L’envoi ne convient pas : {english}",
