@@ -358,22 +358,6 @@ def test_what_is_left_at_the_end_of_the_sending_time_is_expired(stage: Stage) ->
         assert not server.seen
 
 
-def test_the_frequency_cap_reads_the_ledger_of_other_runs(stage: Stage) -> None:
-    with SmtpServer() as server:
-        account = stage.account(server.port)
-        people = stage.people(25)
-        first = stage.order(account, cap_count=1, cap_window_days=7)
-        stage.launch(first, people[:10])
-        stage.send()
-        stage.wait_settled(first.run)
-        second = stage.order(account, cap_count=1, cap_window_days=7)
-        stage.launch(second, people)
-        assert stage.wait_settled(second.run)["skipped"] == {"cap": 10}
-        service = stage.order(account, cap_count=1, cap_window_days=7, purpose="service")
-        stage.launch(service, people)
-        assert stage.wait_settled(service.run)["accepted"] == 25
-
-
 def test_a_rate_is_kept_by_all_senders_together(stage: Stage) -> None:
     with SmtpServer() as server:
         order = stage.order(stage.account(server.port, rate_per_minute=600))

@@ -137,7 +137,16 @@ class Lane:
             return self._written(None)
         claiming.hand_off(room, claim, letters, revision)
         claiming.keep(room, claim, terms)
-        return self._written(Marked(letters, reading.account, message))
+        self._written(None)
+        return Marked(self._within_cap(letters), reading.account, message)
+
+    def _within_cap(self, letters: list[Letter]) -> list[Letter]:
+        """Mark, look, then send: what other runs marked since the gate was asked counts too."""
+        allowed = self._patiently(lambda: claiming.give_way(self._room, self._claim, letters))
+        if len(allowed) < len(letters):
+            claiming.keep(self._room, self._claim, self._tools.terms)
+            self._written(None)
+        return allowed
 
     def _written(self, marked: Marked | None) -> Marked | None:
         self._patiently(lambda: claiming.write(self._room, self._claim))
@@ -206,6 +215,8 @@ class Lane:
     # -- on the loop
 
     async def _send(self, marked: Marked) -> list[Answer]:
+        if not marked.letters:
+            return []
         account, board = marked.account, self._tools.board
         connector = self._tools.connectors[account.channel]
         try:

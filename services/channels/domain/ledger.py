@@ -154,14 +154,16 @@ class Ledger:
         return [self.members[other] for other in sorted(set(others)) if other != place]
 
     def received_by(self, since: int, wanted: Iterable[str]) -> list[str]:
-        """Which of these members were sent something since then (UTC ms)."""
+        """Which of these members were sent something since then (UTC ms), or may have been."""
         asked = frozenset(wanted)
         after = since - self._opened_at
         sent = (HANDED_OFF, ACCEPTED, UNKNOWN)
         return [
             member
             for place, member in enumerate(self.members)
-            if member in asked and self._states[place] in sent and self._at[place] >= after
+            if member in asked
+            and self._at[place] >= after
+            and (self._states[place] in sent or self.was_maybe_sent(place))
         ]
 
     def was_maybe_sent(self, place: int) -> bool:
@@ -191,6 +193,12 @@ class Ledger:
         note.pop("next_at", None)
         self._states[place] = UNKNOWN if note.get("again") else SKIPPED
         self._at[place] = max(now - self._opened_at, 1)
+
+    def give_way(self, places: Sequence[int], verdict: Verdict, now: int) -> None:
+        """A message that was handed off is not sent now: it waits, as the verdict says."""
+        for place in places:
+            self._put_back(place)
+            self.judged(place, verdict, now)
 
     def close_open(self, reason: str, now: int) -> None:
         """What was not handed off is not any more: the run was cancelled, or its time is over."""
@@ -266,7 +274,8 @@ class Ledger:
             self._states[place] = WAITING
         else:
             self._states[place] = PLANNED
-        self._at[place] = 0
+        if not self.was_maybe_sent(place):
+            self._at[place] = 0
 
     def _forget_waiting(self, place: int) -> None:
         note = self._notes.get(str(place))

@@ -14,6 +14,7 @@ BOUNCED_CONTACT = "bounced-contact"
 NO_PERMISSION = "no-permission"
 SUPPRESSED = "suppressed"
 CAP = "cap"
+CAP_TURN = "cap-turn"
 QUIET_HOURS = "quiet-hours"
 HELD = "held"
 PAUSED = "paused"
@@ -57,6 +58,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     CAP: (
         "The member already got as many messages as the cap allows.",
         "Le membre a déjà reçu le maximum de messages.",
+    ),
+    CAP_TURN: (
+        "Another campaign is writing to the member at this moment; the cap is asked again shortly.",
+        "Une autre campagne écrit au membre en ce moment ; le plafond est vérifié à nouveau sous peu.",
     ),
     QUIET_HOURS: (
         "It is night for the member; the message waits until the quiet hours end.",

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.channels.domain import reasons
+from services.channels.domain.gate import Decision, Verdict
 from services.channels.domain.handing_off import Answer
 from services.channels.domain.ledger import Ledger, Patience
 from services.channels.domain.run import RunOrder, RunState
-from services.channels.use_cases.gating import Gated, Letter
+from services.channels.use_cases.gating import Gated, Letter, over_cap
 from services.channels.use_cases.room import Room, order_of, scope_of
 from services.channels.use_cases.suppressing import suppress_addresses
 from services.kit.clock import SECOND
@@ -158,6 +159,16 @@ def keep_verdicts(room: Room, claim: Claim, gated: Gated) -> None:
 def hand_off(room: Room, claim: Claim, letters: Sequence[Letter], revision: int) -> None:
     """The letters are handed off; from the next write on, a crash leaves them unknown."""
     claim.ledger.hand_off([letter.places for letter in letters], revision, room.clock.now())
+
+
+def give_way(room: Room, claim: Claim, letters: Sequence[Letter]) -> list[Letter]:
+    """Of letters whose hand-off stands, those that the cap still allows; the others wait, and are asked about again."""
+    now = room.clock.now()
+    over = over_cap(room, claim.scope, claim.order, letters, now)
+    for letter in letters:
+        if until := over.get(letter.places[0]):
+            claim.ledger.give_way(letter.places, Verdict(Decision.DEFER, reasons.CAP_TURN, until), now)
+    return [letter for letter in letters if letter.places[0] not in over]
 
 
 def apply_answers(

@@ -10,7 +10,7 @@ from services.channels.domain.ledger import Ledger
 from services.channels.domain.run import SERVICE_PURPOSES, RunOrder
 from services.channels.use_cases.room import Room
 from services.channels.use_cases.suppressing import Suppressed
-from services.kit.clock import DAY, SECOND
+from services.kit.clock import DAY, HOUR, SECOND
 from services.kit.scope import Scope
 from services.kit.store.rule import And, Equals, In, Not, Range
 
@@ -105,10 +105,35 @@ def _gate_household(
 
 def received_lately(room: Room, scope: Scope, order: RunOrder, members: Sequence[str], now: int) -> dict[str, int]:
     """How many messages under the cap each member got within its window: the ledgers are the send history."""
+    return {member: len(runs) for member, runs in _runs_that_wrote(room, scope, order, members, now).items()}
+
+
+def over_cap(room: Room, scope: Scope, order: RunOrder, letters: Sequence[Letter], now: int) -> dict[int, int]:
+    """Of letters marked as handed off, those that exceed the cap: their first places, and when to ask again (UTC ms).
+
+    Every run marks before it looks. Of runs that mark the same member, the one that marks last sees all the others,
+    so that never all of them write. Where each sees the others all give way, and each waits longer than an earlier run.
+    """
+    members = [recipient.member for letter in letters for recipient in (letter.recipient, *letter.others)]
+    wrote = _runs_that_wrote(room, scope, order, members, now)
+    over: dict[int, int] = {}
+    for letter in letters:
+        for recipient in (letter.recipient, *letter.others):
+            runs = wrote.get(recipient.member, ())
+            if runs and len(runs) >= order.cap_count:
+                earlier = sum(run < order.run for run in runs)
+                over[letter.places[0]] = now + (1 + earlier) * SECOND
+    return over
+
+
+def _runs_that_wrote(
+    room: Room, scope: Scope, order: RunOrder, members: Sequence[str], now: int
+) -> dict[str, list[str]]:
+    """The other runs that wrote to each member within the cap's window; nothing where there is no cap."""
     if not order.cap_count or order.is_service or not members:
         return {}
     since = now - order.cap_window_days * DAY
-    counts: dict[str, int] = {}
+    wrote: dict[str, list[str]] = {}
     lowest, highest = min(members), max(members)
     for run in _promotional_runs(room, scope, order, since):
         overlapping = And((Equals("run", run), Range("first_member", lte=highest), Range("last_member", gte=lowest)))
@@ -119,21 +144,18 @@ def received_lately(room: Room, scope: Scope, order: RunOrder, members: Sequence
             for batch in page.documents:
                 if batch["_id"] in ledgers:
                     for member in Ledger(ledgers[batch["_id"]], batch).received_by(since, members):
-                        counts[member] = counts.get(member, 0) + 1
+                        wrote.setdefault(member, []).append(run)
             after = page.next
             if after is None:
                 break
-    return counts
-
-
-# A run sends for at most so long after its launch: older ones cannot have sent within the window.
-_LONGEST_RUN = 60 * DAY
+    return wrote
 
 
 def _promotional_runs(room: Room, scope: Scope, order: RunOrder, since: int) -> list[str]:
+    """The other runs under caps whose time to send reaches into the window."""
     rule = And(
         (
-            Range("launched_at", gte=since - _LONGEST_RUN),
+            Not(Range("order.send_until", gt=0, lt=since - HOUR)),  # what passed the gate in time may go a little later
             Not(In("purpose", tuple(sorted(SERVICE_PURPOSES)))),
             Not(Equals("_id", order.run)),
         )
