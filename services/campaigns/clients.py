@@ -53,7 +53,7 @@ class AskedMembers:
             page_size=BATCH_SIZE,
         )
         for page in self._members.StreamAudience(asked, metadata=self._peer.as_service(scope)):
-            yield AudiencePage([" ".join(group.members) for group in page.groups], page.last)
+            yield AudiencePage(list(page.members), list(page.sizes), page.last)
 
     def audience(self, scope: Scope, community: str, rule: str) -> Audience:
         asked = segments.PreviewSegmentRequest(community=community, rule=rule)

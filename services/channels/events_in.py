@@ -28,7 +28,7 @@ def handlers(room: Room) -> Mapping[str, Handler]:
         by_community: dict[tuple[str, str], list[planning.PlannedBatch]] = {}
         for event in events:
             said = campaigns.BatchPlanned.FromString(event.data)
-            planned = planning.PlannedBatch(said.run, said.sequence, [list(group.members) for group in said.groups])
+            planned = planning.PlannedBatch(said.run, said.sequence, list(said.members), list(said.sizes))
             by_community.setdefault((event.agency, event.community), []).append(planned)
         for (agency, community), batches in by_community.items():
             planning.add_batches(room, agency, community, batches)

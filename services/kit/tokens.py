@@ -28,12 +28,15 @@ PIXEL = -1
 UNSUBSCRIBE = -2
 PREFERENCES = -3
 HIDDEN_LINK = -4  # a link that nobody sees: who follows it is a program
+_GREATEST_NUMBER = 32_767
 
 TOKEN_LENGTH = 64
 _KEY_BYTES = 32
 _GREATEST_KID = 255
 _LINK_MAC = 13
-_MACS_IN_A_DIGEST = 4  # of 16 bytes each, of which a token carries 13
+_ENDS_IN_A_BLOCK = 11  # what SHAKE-128 gives in one turn: 168 bytes
+_END = 2 + _LINK_MAC  # the number and its MAC; 20 characters, behind the 44 of kid, run and member
+_HEAD_LETTERS = 44
 _RETURN_MAC = 8
 _PROOF_MAC = 16
 _URLSAFE = bytes.maketrans(b"+/", b"-_")
@@ -126,32 +129,39 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Link numbers whose tokens are made together: each packed, and the digest and the part of it that sign it."""
+    """Link numbers whose tokens are made together: the blocks they stand in, and where each ends up in the whole."""
 
-    digests: tuple[bytes, ...]
-    places: tuple[tuple[bytes, int, int], ...]  # packed number, which digest, where in it
+    blocks: tuple[tuple[bytes, bytes, bytes], ...]  # each packed; the high and the low octets of its numbers
+    starts: tuple[int, ...]  # of each token's end among the characters
 
     @classmethod
     def of(cls, numbers: Sequence[int]) -> Numbers:
-        digests = sorted({number // _MACS_IN_A_DIGEST for number in numbers})
+        places = [_place_of(number) for number in numbers]
+        blocks = sorted({block for block, _ in places})
         return cls(
-            tuple(struct.pack(">h", digest) for digest in digests),
+            tuple(_packed_block(block) for block in blocks),
             tuple(
-                (
-                    struct.pack(">h", number),
-                    digests.index(number // _MACS_IN_A_DIGEST),
-                    number % _MACS_IN_A_DIGEST * 16,
-                )
-                for number in numbers
+                _HEAD_LETTERS + (blocks.index(block) * _ENDS_IN_A_BLOCK + at) * _END // 3 * 4 for block, at in places
             ),
         )
+
+
+def _place_of(number: int) -> tuple[int, int]:
+    """The block a number stands in, and its place there; the first begins with the lowest of the names above."""
+    return divmod(number - HIDDEN_LINK, _ENDS_IN_A_BLOCK)
+
+
+def _packed_block(block: int) -> tuple[bytes, bytes, bytes]:
+    first = block * _ENDS_IN_A_BLOCK + HIDDEN_LINK
+    octets = b"".join(struct.pack(">h", min(first + at, _GREATEST_NUMBER)) for at in range(_ENDS_IN_A_BLOCK))
+    return struct.pack(">h", block), octets[0::2], octets[1::2]
 
 
 class RunLinks:
     """Makes the tokens of one run: kid, run, member, number, MAC; 64 characters.
 
-    One keyed digest of kid, run, member and ``number // 4`` holds the MACs of four numbers: a message has many links,
-    and hashing is what they cost.
+    A keyed stream (SHAKE-128: no length extension) over kid, run, member and block holds the MACs of a block of
+    numbers, each where its token's end will stand: a message has many links, and hashing is what they cost.
     """
 
     def __init__(self, kid: int, key: bytes, run: str) -> None:
@@ -160,14 +170,15 @@ class RunLinks:
 
     def make(self, member: str, numbers: Numbers) -> list[bytes]:
         head = self._head + id_bytes(member)
-        key = self._key
-        mac = hashlib.blake2b
-        digests = [mac(head + digest, key=key).digest() for digest in numbers.digests]
-        signed = [
-            head + number + digests[digest][start : start + _LINK_MAC] for number, digest, start in numbers.places
-        ]
-        encoded = b2a_base64(b"".join(signed), newline=False).translate(_URLSAFE)
-        return [encoded[start : start + TOKEN_LENGTH] for start in range(0, len(encoded), TOKEN_LENGTH)]
+        keyed = self._key + head
+        ends = bytearray(head)
+        for block, high, low in numbers.blocks:
+            of_block = bytearray(hashlib.shake_128(keyed + block).digest(_ENDS_IN_A_BLOCK * _END))
+            of_block[0::_END], of_block[1::_END] = high, low
+            ends += of_block
+        encoded = b2a_base64(ends, newline=False).translate(_URLSAFE)
+        letters = encoded[:_HEAD_LETTERS]
+        return [letters + encoded[start : start + 20] for start in numbers.starts]
 
 
 class LinkTokens:
@@ -192,10 +203,10 @@ class LinkTokens:
             raise TokenInvalid
         body, mac = _split(_from_urlsafe(token), _LINK_MAC)
         kid, run, member, number = self._LAYOUT.unpack(body)
-        signed = body[:-2] + struct.pack(">h", number // _MACS_IN_A_DIGEST)
-        digest = hashlib.blake2b(signed, key=self._ring.key(kid, self._USE)).digest()
-        start = number % _MACS_IN_A_DIGEST * 16
-        if not hmac.compare_digest(digest[start : start + _LINK_MAC], mac):
+        block, at = _place_of(number)
+        signed = self._ring.key(kid, self._USE) + body[:-2] + struct.pack(">h", block)
+        stream = hashlib.shake_128(signed).digest((at + 1) * _END)
+        if not hmac.compare_digest(stream[-_LINK_MAC:], mac):
             raise TokenInvalid
         return Link(id_from_bytes("run", run), id_from_bytes("mbr", member), number)
 
@@ -209,7 +220,10 @@ class DeliveryKey:
 
 
 class ReturnPaths:
-    """Local parts of return paths (VERP): ``b-`` + base32 of kid and batch, then of place and MAC; 46 octets."""
+    """Local parts of return paths (VERP): ``b-`` + base32 of kid and batch, then of place and MAC; 46 octets.
+
+    The MACs of a batch are eight bytes each of one keyed stream, in the order of its places.
+    """
 
     _USE = b"return-path"
     _HEAD = 17  # kid, batch
@@ -224,11 +238,11 @@ class ReturnPaths:
         key = self._ring.key(kid, self._USE)
         head = bytes((kid,)) + id_bytes(batch)
         start = b"b-" + base64.b32encode(head).rstrip(b"=").lower()
-        mac = hashlib.blake2b
+        macs = _return_macs(key, head, max(places, default=0))
         made = []
         for place in places:
-            packed = place.to_bytes(2, "big")
-            tail = int.from_bytes(packed + mac(head + packed, key=key, digest_size=_RETURN_MAC).digest(), "big")
+            mac = int.from_bytes(macs[place * _RETURN_MAC : (place + 1) * _RETURN_MAC], "big")
+            tail = place << 8 * _RETURN_MAC | mac
             made.append(start + b"".join([_LETTERS[tail >> shift & 0x3FF] for shift in _SHIFTS]))
         return made
 
@@ -245,8 +259,16 @@ class ReturnPaths:
         if len(head) != self._HEAD or len(tail) != self._TAIL:
             raise TokenInvalid
         packed, mac = _split(tail, _RETURN_MAC)
-        _check(self._ring.key(head[0], self._USE), head + packed, mac)
-        return DeliveryKey(id_from_bytes("bat", head[1:]), int.from_bytes(packed, "big"))
+        place = int.from_bytes(packed, "big")
+        macs = _return_macs(self._ring.key(head[0], self._USE), head, place)
+        if not hmac.compare_digest(macs[-_RETURN_MAC:], mac):
+            raise TokenInvalid
+        return DeliveryKey(id_from_bytes("bat", head[1:]), place)
+
+
+def _return_macs(key: bytes, head: bytes, last: int) -> bytes:
+    """The MACs of the places of a batch, up to the last."""
+    return hashlib.shake_128(key + head).digest((last + 1) * _RETURN_MAC)
 
 
 class ProofTokens:

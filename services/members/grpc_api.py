@@ -244,11 +244,8 @@ class MemberApi:
     ) -> Iterator[members.StreamAudienceResponse]:
         asked = request.audience
         audience = reaching.Audience(asked.community, asked.rule, asked.channel, asked.now, asked.id_ceiling)
-        for groups, last in reaching.stream_audience(
-            self._room, caller.scope, audience, request.after, request.page_size
-        ):
-            said = [audience_pb2.AudienceGroup(members=group) for group in groups]
-            yield members.StreamAudienceResponse(groups=said, last=last)
+        for page in reaching.stream_audience(self._room, caller.scope, audience, request.after, request.page_size):
+            yield members.StreamAudienceResponse(members=page.members, sizes=page.sizes, last=page.last)
 
     def ResolveRecipients(
         self, request: members.ResolveRecipientsRequest, caller: Caller

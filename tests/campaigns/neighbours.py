@@ -43,7 +43,9 @@ class MembersNextDoor:
         ]
         for start in range(0, len(left), self.page_size):
             page = left[start : start + self.page_size]
-            yield AudiencePage([" ".join(group) for group in page], page[-1][0])
+            members = [member for group in page for member in group]
+            sizes = [len(group) for group in page] if len(members) > len(page) else []
+            yield AudiencePage(members, sizes, page[-1][0])
 
     def audience(self, scope: Scope, community: str, rule: str) -> Audience:
         if self.away:

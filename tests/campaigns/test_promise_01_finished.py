@@ -120,7 +120,7 @@ def test_promise_01_a_planner_killed_at_any_moment_plans_everybody_once(
         batches, ends = published(house)
         by_sequence = {batch.sequence: batch for batch in batches}
         assert sorted(by_sequence) == list(range(len(by_sequence)))
-        planned = [member for number in sorted(by_sequence) for g in by_sequence[number].groups for member in g.members]
+        planned = [member for number in sorted(by_sequence) for member in by_sequence[number].members]
         assert planned == [member_id(number) for number in range(size)]
         assert all(by_sequence[batch.sequence] == batch for batch in batches), "a batch is republished as it was"
         assert {(end.batches, end.members) for end in ends} == {(len(by_sequence), size)}

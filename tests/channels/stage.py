@@ -135,7 +135,15 @@ class Stage:
         planning.record_launch(self.room, order)
         grouped = groups or [[person.member] for person in people]
         pages = [grouped[start : start + batch] for start in range(0, len(grouped), batch)]
-        planned = [planning.PlannedBatch(order.run, sequence, page) for sequence, page in enumerate(pages)]
+        planned = [
+            planning.PlannedBatch(
+                order.run,
+                sequence,
+                [member for group in page for member in group],
+                [len(group) for group in page] if groups else [],
+            )
+            for sequence, page in enumerate(pages)
+        ]
         planning.add_batches(self.room, self.agency, self.community, planned)
         planning.close_plan(self.room, self.scope, order.run, len(pages))
 

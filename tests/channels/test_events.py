@@ -14,7 +14,7 @@ from fanfare.campaigns.v1 import campaign_events_pb2, run_pb2
 from fanfare.channels.v1 import account_service_pb2, delivery_events_pb2, delivery_service_pb2
 from fanfare.channels.v1.account_service_pb2_grpc import AccountServiceStub
 from fanfare.channels.v1.delivery_service_pb2_grpc import DeliveryServiceStub
-from fanfare.members.v1 import audience_pb2, member_events_pb2
+from fanfare.members.v1 import member_events_pb2
 from services.channels.domain.run import ORDER_FIELDS, RunOrder
 from services.channels.events_in import TOPICS, handlers
 from services.channels.events_out import EVENTS_OUT
@@ -105,10 +105,10 @@ def test_a_run_told_by_events_is_sent_and_told_of_even_when_every_event_comes_tw
         order = stage.order(stage.account(server.port))
         people = stage.people(30)
         launched = campaign_events_pb2.CampaignLaunched(order=order_message(order))
-        groups = [audience_pb2.AudienceGroup(members=[person.member]) for person in people]
+        ids = [person.member for person in people]
         batches = [
-            campaign_events_pb2.BatchPlanned(run=order.run, sequence=0, groups=groups[:20]),
-            campaign_events_pb2.BatchPlanned(run=order.run, sequence=1, groups=groups[20:]),
+            campaign_events_pb2.BatchPlanned(run=order.run, sequence=0, members=ids[:20]),
+            campaign_events_pb2.BatchPlanned(run=order.run, sequence=1, members=ids[20:]),
         ]
         planned = campaign_events_pb2.RunPlanned(run=order.run, batches=2, members=30)
         told = [event(stage, "campaigns", each, order.run, at) for at, each in enumerate([launched, *batches, planned])]
@@ -146,8 +146,7 @@ def test_an_erasure_is_acknowledged_once_and_forgets_the_members_suppressions(st
 
 
 def test_a_batch_whose_launch_is_not_known_is_kept_and_not_lost(stage: Stage, log: Log) -> None:
-    group = audience_pb2.AudienceGroup(members=[IDS.new("mbr")])
-    planned = campaign_events_pb2.BatchPlanned(run=IDS.new("run"), sequence=0, groups=[group])
+    planned = campaign_events_pb2.BatchPlanned(run=IDS.new("run"), sequence=0, members=[IDS.new("mbr")])
     letters = stage.store.collection(DeadLetterDocument)
     with at_work(stage, log):
         log.publish("campaigns", [event(stage, "campaigns", planned, planned.run, 1)])

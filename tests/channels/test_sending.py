@@ -301,7 +301,7 @@ def test_an_edit_while_paused_reaches_those_not_handed_off(stage: Stage) -> None
         stage.send()
         stage.wait_settled(order.run)
         controlling.control_run(stage.room, stage.scope, order.run, RunState.PAUSED)
-        batches = [planning.PlannedBatch(order.run, 1, [[person.member] for person in people[10:]])]
+        batches = [planning.PlannedBatch(order.run, 1, [person.member for person in people[10:]])]
         planning.add_batches(stage.room, stage.agency, stage.community, batches)
         controlling.control_run(stage.room, stage.scope, order.run, RunState.RUNNING, 2)
         stage.wait_settled(order.run)

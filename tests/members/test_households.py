@@ -41,7 +41,7 @@ def _groups(
     ceiling: str = "",
 ) -> list[list[str]]:
     audience = Audience(club["_id"], rule, "email", room.clock.now(), ceiling)
-    return [group for groups, _ in stream_audience(room, scope, audience, after, page) for group in groups]
+    return [group for each in stream_audience(room, scope, audience, after, page) for group in each.groups()]
 
 
 @pytest.fixture

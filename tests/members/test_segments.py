@@ -117,7 +117,7 @@ def test_who_may_not_be_tracked_is_unmeasurable_and_not_in_the_audience(
     either = {"any": [opened, {"field": "contact", "is": "email"}]}
     assert count_segment(room, scope, club["_id"], json.dumps(either)) == Counted(3, 0, 0)
     audience = Audience(club["_id"], json.dumps(silent), "email", clock.now(), "")
-    assert [len(groups) for groups, _ in stream_audience(room, scope, audience)] == [1]
+    assert [len(page.members) for page in stream_audience(room, scope, audience)] == [1]
 
 
 def test_relative_dates_count_from_the_moment_that_was_frozen(
@@ -129,7 +129,7 @@ def test_relative_dates_count_from_the_moment_that_was_frozen(
     rule = json.dumps({"field": "registered", "within_days": 30})
     assert count_segment(room, scope, club["_id"], rule).within == 0
     frozen = Audience(club["_id"], rule, "email", launched, "")
-    assert [len(groups) for groups, _ in stream_audience(room, scope, frozen)] == [1]
+    assert [len(page.members) for page in stream_audience(room, scope, frozen)] == [1]
 
 
 def test_a_segment_is_saved_changed_listed_and_deleted(room: Room, scope: Scope, club: Document) -> None:

@@ -78,7 +78,7 @@ def test_a_member_is_registered_reached_resolved_and_remembered(peer: Peer) -> N
         community=community.id, rule='{"field": "standing", "is": "client"}', channel="email"
     )
     pages = list(stub.StreamAudience(members.StreamAudienceRequest(audience=audience), metadata=metadata))
-    assert [list(group.members) for page in pages for group in page.groups] == [[member.id]]
+    assert [(list(page.members), list(page.sizes)) for page in pages] == [([member.id], [])]
 
     ask = members.ResolveRecipientsRequest(
         community=community.id,

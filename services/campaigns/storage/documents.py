@@ -166,13 +166,12 @@ class RevisionDocument(FanfareDocument):
 
 
 class BatchDocument(AggregateDocument):
-    """A page of the audience. The last of a run is its end mark: no groups, and what the plan comes to."""
+    """A page of the audience. The last of a run is its end mark: no members, and what the plan comes to."""
 
     SCHEMA_VERSION = 1
     run = me.StringField(required=True)
     sequence = me.LongField(required=True)
-    groups = me.ListField(me.StringField())  # ids of members who share an address, spaces between
-    first = me.StringField()  # the lowest id of the first group
+    members = me.ListField(me.StringField())
     last = me.StringField()  # the plan goes on behind it
     members_so_far = me.LongField(required=True)  # with this batch
     addresses_so_far = me.LongField(required=True)

@@ -92,9 +92,11 @@ class Settings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AudiencePage:
-    """Groups of members who share an address, each as ids with spaces between; the audience goes on behind ``last``."""
+    """Ids in order; ``sizes`` says how many share an address, group by group (empty: none do). The audience goes on
+    behind ``last``."""
 
-    groups: list[str]
+    members: list[str]
+    sizes: list[int]
     last: str
 
 

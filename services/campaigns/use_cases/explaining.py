@@ -62,4 +62,4 @@ def _is_planned(desk: Desk, scope: Scope, run: str, member: str) -> bool:
     that reaches up to the member holds it, or one before."""
     rule = all_of(Equals("run", run), Range("last", gte=member))
     page = desk.batches.find(scope, rule, order=Order("last"), limit=1)
-    return any(member in group.split(" ") for batch in page.documents for group in batch["groups"])
+    return any(member in batch["members"] for batch in page.documents)

@@ -70,7 +70,7 @@ def _laid_out(
             return None
         if number % _LOOKS_UP_EVERY == 0 and desk.campaigns.one(scope, order.campaign).is_cancelled:
             break
-        if not page.groups:
+        if not page.members:
             continue  # they all stand with somebody of a lower id
         last = _saved(desk, scope, _batch(desk, order, page, last))
         if last is None:
@@ -87,15 +87,13 @@ def _saved(desk: Desk, scope: Scope, batch: Document) -> Document | None:
 
 def _batch(desk: Desk, order: Order, page: AudiencePage, last: Document | None) -> Document:
     batch = _place_behind(order, last)
-    members = sum(group.count(" ") + 1 for group in page.groups)
     batch |= {
-        "groups": page.groups,
-        "first": page.groups[0].partition(" ")[0],
+        "members": page.members,
         "last": page.last,
-        "members_so_far": batch["members_so_far"] + members,
-        "addresses_so_far": batch["addresses_so_far"] + len(page.groups),
+        "members_so_far": batch["members_so_far"] + len(page.members),
+        "addresses_so_far": batch["addresses_so_far"] + len(page.sizes or page.members),
     }
-    told = {"run": order.run, "sequence": batch["sequence"], "groups": page.groups}
+    told = {"run": order.run, "sequence": batch["sequence"], "members": page.members, "sizes": page.sizes}
     append_event(batch, desk.ids.new("evt"), BatchPlanned.__name__, desk.clock.now(), told)
     return batch
 
@@ -115,8 +113,7 @@ def _place_behind(order: Order, last: Document | None) -> Document:
         "schema_version": 1,
         "run": order.run,
         "sequence": sequence,
-        "groups": [],
-        "first": None,
+        "members": [],
         "last": last["last"] if last else "",
         "members_so_far": last["members_so_far"] if last else 0,
         "addresses_so_far": last["addresses_so_far"] if last else 0,

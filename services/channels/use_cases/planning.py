@@ -15,11 +15,12 @@ from services.kit.store.port import Document, Patch
 
 @dataclass(frozen=True, slots=True)
 class PlannedBatch:
-    """A page of the audience; each group shares an address, most often of one member."""
+    """A page of the audience; ``sizes`` says how many share an address, group by group (empty: none do)."""
 
     run: str
     sequence: int
-    groups: Sequence[Sequence[str]]
+    members: Sequence[str]
+    sizes: Sequence[int] = ()
 
 
 def batch_id(order_launched_at: int, run: str, sequence: int) -> str:
@@ -82,8 +83,7 @@ def add_batches(room: Room, agency: str, community: str, planned: Sequence[Plann
 
 
 def _batch_document(run: Document, batch: PlannedBatch) -> Document:
-    members = [member for group in batch.groups for member in group]
-    shared = any(len(group) > 1 for group in batch.groups)
+    members = list(batch.members)
     return {
         "_id": batch_id(run["launched_at"], batch.run, batch.sequence),
         "agency": run["agency"],
@@ -93,7 +93,7 @@ def _batch_document(run: Document, batch: PlannedBatch) -> Document:
         "run": batch.run,
         "sequence": batch.sequence,
         "members": members,
-        "sizes": [len(group) for group in batch.groups] if shared else [],
+        "sizes": list(batch.sizes),
         "first_member": min(members),
         "last_member": max(members),
     }

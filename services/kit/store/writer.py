@@ -1,7 +1,8 @@
 """One thread that writes: calls that wait at the same time share one transaction, and its flush to disk.
 
-A call is a function of the connection, and may run again when the transaction it ran in was lost. Each stands behind a
-savepoint, so that one that fails takes nothing with it; all are answered when the commit is on disk.
+A call is a function of the connection, and may run again when the transaction it ran in was lost. Where one fails, the
+transaction is undone and each is done by itself, so that it takes nothing with it; all are answered when the commit is
+on disk.
 """
 
 from __future__ import annotations
@@ -97,29 +98,12 @@ class Writer:
             for each in calls:  # each by itself: a trouble of one is not the others'
                 self._commit_together([each])
             return
-        for (_, future), (value, failure) in zip(calls, answers, strict=True):
-            if failure is None:
-                future.set_result(value)
-            else:
-                future.set_exception(failure)
+        for (_, future), answer in zip(calls, answers, strict=True):
+            future.set_result(answer)
 
-    def _transaction(self, calls: list[_Waiting]) -> list[tuple[Any, BaseException | None]]:
+    def _transaction(self, calls: list[_Waiting]) -> list[Any]:
         connection = self._begun()
-        answers: list[tuple[Any, BaseException | None]] = []
-        alone = len(calls) == 1
-        for call, _ in calls:
-            if alone:
-                answers.append((call(connection), None))
-                break
-            connection.execute("SAVEPOINT one_call")
-            try:
-                answers.append((call(connection), None))
-            except Exception as error:  # handed to the caller it belongs to
-                if not connection.in_transaction:
-                    raise  # the whole transaction is lost
-                connection.execute("ROLLBACK TO one_call")
-                answers.append((None, error))
-            connection.execute("RELEASE one_call")
+        answers = [call(connection) for call, _ in calls]
         connection.execute("COMMIT")
         self._may_have_freed = True
         return answers

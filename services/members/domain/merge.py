@@ -56,6 +56,7 @@ _PERSONAL: dict[str, Any] = {
     "lifecycle": None,
     "permission": [],
     "search": [],
+    "shares": [],
     "history": [],
 }
 """What a member's record holds about the person, and how it stands when it is emptied."""

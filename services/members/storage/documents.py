@@ -140,6 +140,7 @@ class MemberDocument(AggregateDocument):
     lifecycle = StringField()
     permission = ListField(StringField())
     search = ListField(StringField())
+    shares = ListField(StringField())  # channels on which it shares an address
     engagement = EmbeddedDocumentField(EngagementDocument)
     recent = ListField(DictField())
     history = ListField(DictField())
@@ -153,6 +154,7 @@ class MemberDocument(AggregateDocument):
             "tags",
             "standing",
             "permission",
+            "shares",
             "relations.kind",
             "reasons.key",
             ("attributes.key", "attributes.value"),

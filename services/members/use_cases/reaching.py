@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from services.kit.errors import Invalid
 from services.kit.scope import Scope
 from services.kit.store.port import Document
-from services.kit.store.rule import Rule, matches
+from services.kit.store.rule import And, Equals, Range, Rule, matches
 from services.members.domain.community import Community
 from services.members.domain.household import claim_id
 from services.members.domain.member import ACTIVE, contact_on
@@ -56,12 +57,27 @@ class Recipient(NamedTuple):
     shared_with: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Members in id order; ``sizes`` says how many stand together, group by group (empty: each alone); the audience
+    goes on behind ``last``."""
+
+    members: list[str]
+    sizes: list[int]
+    last: str
+
+    def groups(self) -> list[list[str]]:
+        ids = iter(self.members)
+        return [list(islice(ids, size)) for size in self.sizes or [1] * len(self.members)]
+
+
 def stream_audience(
     room: Room, scope: Scope, audience: Audience, after: str = "", page_size: int = 0
-) -> Iterator[tuple[list[list[str]], str]]:
-    """Groups of members in id order, page by page, each page with the id to resume behind.
+) -> Iterator[Page]:
+    """The audience, page by page. Raises BadRule.
 
-    Members who share an address come together under the lowest id of those whom the rule reaches. Raises BadRule.
+    Members who share an address come together under the lowest id of those whom the rule reaches; theirs are the only
+    records that are read, the others' ids are enough.
     """
     community = room.community(scope, audience.community)
     now = audience.now or room.clock.now()
@@ -70,25 +86,19 @@ def stream_audience(
     ceiling = audience.id_ceiling or "~"
     scope = scope.within(audience.community)
     size = min(page_size or _AUDIENCE_PAGE, _AUDIENCE_PAGE)
-    for page in room.members.stream(scope, rule, page=size, after=after, fields=("contact_points", "community")):
-        within = [document for document in page if document["_id"] <= ceiling]
+    for documents in room.members.stream(scope, rule, page=size, after=after, fields=()):
+        within = [document["_id"] for document in documents if document["_id"] <= ceiling]
         if within:
-            yield _groups(room, scope, audience.channel, rule, ceiling, within), within[-1]["_id"]
-        if len(within) < len(page):
+            yield _page(room, scope, audience.channel, rule, ceiling, within)
+        if len(within) < len(documents):
             return
 
 
-def _groups(
-    room: Room, scope: Scope, channel: str, rule: Rule, ceiling: str, page: Sequence[Document]
-) -> list[list[str]]:
+def _page(room: Room, scope: Scope, channel: str, rule: Rule, ceiling: str, ids: list[str]) -> Page:
     """One group for each address; alone are those whose address is theirs."""
-    sharing: dict[str, str] = {}
-    for document in page:
-        point = contact_on(document, channel)
-        if point is not None and point["shared"]:
-            sharing[document["_id"]] = claim_id(document["community"], channel, point["address"])
+    sharing = _sharing(room, scope, channel, ids)
     if not sharing:
-        return [[document["_id"]] for document in page]
+        return Page(ids, [], ids[-1])
     claims = room.claims.get(scope, sorted(set(sharing.values())))
     owners = {owner for claim in claims.values() for owner in claim["owners"]}
     others = room.members.get(scope, sorted(owners))
@@ -98,8 +108,7 @@ def _groups(
         if point is not None and owner <= ceiling and matches(rule, document):
             reached[owner] = point["address"]
     groups: list[list[str]] = []
-    for document in page:
-        member = document["_id"]
+    for member in ids:
         claim = claims.get(sharing.get(member, ""))
         if claim is None:
             groups.append([member])
@@ -108,7 +117,19 @@ def _groups(
         together = sorted({member, *(owner for owner in claim["owners"] if reached.get(owner) == address)})
         if together[0] == member:
             groups.append(together)
-    return groups
+    return Page([member for group in groups for member in group], [len(group) for group in groups], ids[-1])
+
+
+def _sharing(room: Room, scope: Scope, channel: str, ids: Sequence[str]) -> dict[str, str]:
+    """Of these members, in id order, those whose address on the channel is a household's, and its claim."""
+    households = And((Equals("shares", channel), Range("_id", gte=ids[0], lte=ids[-1])))
+    sharing: dict[str, str] = {}
+    for page in room.members.stream(scope, households, fields=("contact_points", "community")):
+        for document in page:
+            point = contact_on(document, channel)
+            if point is not None and point["shared"]:
+                sharing[document["_id"]] = claim_id(document["community"], channel, point["address"])
+    return sharing
 
 
 def resolve_recipients(

@@ -20,7 +20,7 @@ from services.members.domain.household import (
     claims_of,
     new_claim,
 )
-from services.members.domain.member import Cause, Profile, register
+from services.members.domain.member import Cause, Profile, mark_shared, register
 from services.members.domain.permission import Record
 from services.members.use_cases.room import Room, persistently
 
@@ -158,7 +158,7 @@ def share_addresses(room: Room, scope: Scope, records: dict[str, Record]) -> Non
     shared = {tuple(claim.split(":", 2)[1:]) for claim in joining}
     for owner in sorted(others):
         if owner in records:
-            _mark_shared(records[owner], shared)
+            mark_shared(records[owner], shared)
         else:
             persistently(lambda o=owner: _save_shared(room, scope, o, shared), "member")  # type: ignore[misc] # bound now
 
@@ -184,17 +184,9 @@ def _join(
 
 def _save_shared(room: Room, scope: Scope, member: str, shared: set[tuple[str, ...]]) -> bool | None:
     found = room.members.get(scope, [member]).get(member)
-    if found is None or not _mark_shared(found, shared):
+    if found is None or not mark_shared(found, shared):
         return True
     return bool(room.members.replace(scope, [found])) or None
-
-
-def _mark_shared(record: Record, shared: set[tuple[str, ...]]) -> bool:
-    changed = False
-    for point in record["contact_points"]:
-        if not point["shared"] and (point["channel"], point["address"]) in shared:
-            point["shared"] = changed = True
-    return changed
 
 
 def _settle_taken(room: Room, scope: Scope, claims: Sequence[Document], now: int) -> dict[str, Refused]:

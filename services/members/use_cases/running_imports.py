@@ -8,10 +8,8 @@ cannot hide it either.
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -176,8 +174,7 @@ def run_chunks(imports: Imports, scope: Scope, job: Import, going: Callable[[], 
         with imports.open_file(scope, record["community"], record["file"]) as stream:
             batches = _batches(reading.rows(stream, job.format, after=chunk_bounds(record, number)[0] - 1), record)
             for number in range(number, record["chunks"]):  # noqa: B020 # it goes on from where it stands
-                with _collector_at_rest():
-                    run.do(number, next(batches))
+                run.do(number, next(batches))
                 if not going() or imports.load(scope, job.id).state != RUNNING:
                     return
     imports.change(scope, job.id, lambda j: _finish(j, imports.room.clock.now()))
@@ -199,16 +196,6 @@ def _finish(job: Import, now: int) -> None:
 def _batches(rows: Iterator[reading.Row], record: Record) -> Iterator[list[reading.Row]]:
     while batch := list(islice(rows, record["chunk_rows"])):
         yield batch
-
-
-@contextmanager
-def _collector_at_rest() -> Iterator[None]:
-    """A chunk makes a hundred thousand objects and no cycles: looking for some would take a quarter of its time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 class _Run:

@@ -101,16 +101,14 @@ class Writer:
     def _encoded(self, plain: Sequence[str]) -> tuple[list[bytes], list[bytes]]:
         """Values as HTML and as text; towns and first names come again and again."""
         known = self._values
-        in_html, in_text = [], []
-        for value in plain:
-            pair = known.get(value)
-            if pair is None:
-                if len(known) >= _CACHED:
-                    known.clear()
-                pair = known[value] = _encode(value)
-            in_html.append(pair[0])
-            in_text.append(pair[1])
-        return in_html, in_text
+        pairs = [known.get(value) or self._newly_encoded(value) for value in plain]
+        return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+    def _newly_encoded(self, value: str) -> tuple[bytes, bytes]:
+        if len(self._values) >= _CACHED:
+            self._values.clear()
+        pair = self._values[value] = _encode(value)
+        return pair
 
     def _date_header(self, now: int) -> bytes:
         second = now // 1_000
@@ -130,7 +128,8 @@ def _subject_text(layout: Layout, plain: Sequence[str]) -> str:
 def _field_values(
     fields: Sequence[FilledField], values: Sequence[str], concerned: Sequence[str], locale: str
 ) -> list[str]:
-    plain = [(values[field.place] if field.place >= 0 else "") or field.fallback for field in fields]
+    brought = [*values, ""]  # place -1: nothing
+    plain = [brought[field.place] or field.fallback for field in fields]
     if concerned:
         names = _listed(concerned, locale)
         return [names if field.names else value for field, value in zip(fields, plain, strict=True)]

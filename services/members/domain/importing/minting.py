@@ -13,6 +13,7 @@ from services.members.domain.member import (
     UNVERIFIED,
     Cause,
     Profile,
+    channels_shared,
     derive,
     reason,
     register,
@@ -99,6 +100,7 @@ class Mint:
             record["standing"] = list(blank["standing"])
             record["permission"] = self._community.allowed(record, self._origin.at) if ledger else []
             record["search"] = searched_by(record)
+            record["shares"] = channels_shared(record) if shared else []
         return record
 
     def guardian(self, own: str, contact: Address) -> Record:

@@ -35,7 +35,7 @@ from services.members.domain.importing.plan import (
 )
 from services.members.domain.importing.proving import Proofs
 from services.members.domain.importing.refusals import refuses
-from services.members.domain.member import ERASED, RESTRICTED, Member
+from services.members.domain.member import ERASED, RESTRICTED, Member, holds_alone, mark_shared
 from services.members.domain.permission import Record
 from services.members.domain.values import EMAIL, PHONE, day_of
 
@@ -247,11 +247,9 @@ class Planner:
             record = self._known.members.get(other)
             if record is None:
                 continue
-            for point in record["contact_points"]:
-                if (point["channel"], point["address"]) == address and not point["shared"]:
-                    if other not in self.plan.created:
-                        self._changing(record, row)
-                    point["shared"] = True
+            if other not in self.plan.created and holds_alone(record, address):
+                self._changing(record, row)
+            mark_shared(record, (address,))
 
     # Guardians
 
