@@ -98,13 +98,21 @@ class AskedMembers:
         pages = self._members.StreamAudience(asked, metadata=self._peer.as_service(scope))
         return any(page.last == member for page in pages)
 
+    def owns(self, scope: Scope, community: str) -> bool:
+        """Whether the community is the agency's in whose scope is asked."""
+        return self._found(scope, community) is not None
+
     def _community(self, scope: Scope, community: str) -> Community:
+        found = self._found(scope, community)
+        if found is None:
+            raise NotFound("There is no such community.", field="community")
+        return found
+
+    def _found(self, scope: Scope, community: str) -> Community | None:
         found = self._communities.GetCommunities(
             communities.GetCommunitiesRequest(ids=[community]), metadata=self._reading(scope, community)
         ).communities
-        if not found:
-            raise NotFound("There is no such community.", field="community")
-        return found[0]
+        return found[0] if found else None
 
     def _reading(self, scope: Scope, community: str) -> Metadata:
         return _vouched(self._peer, scope, community, "members.read")

@@ -190,8 +190,8 @@ class ObjectiveApi:
     def CreateObjective(
         self, request: objectives.CreateObjectiveRequest, caller: Caller
     ) -> objectives.CreateObjectiveResponse:
-        goal = saying.heard_goal(request.goal, self._desk.clock.now())
         scope = caller.in_community(request.community)
+        goal = saying.heard_goal(request.goal, self._desk.clock.now())
         made = pursuing.create_objective(self._desk, scope, request.community, goal)
         return objectives.CreateObjectiveResponse(objective=self._said(made, caller))
 
@@ -229,8 +229,8 @@ class TemplateApi:
         self._desk = desk
 
     def AddTemplates(self, request: templates.AddTemplatesRequest, caller: Caller) -> templates.AddTemplatesResponse:
-        drafts = [saying.heard_template(each) for each in _bounded(request.templates)]
         scope = caller.in_community(request.community)
+        drafts = [saying.heard_template(each) for each in _bounded(request.templates)]
         added = templating.add_templates(self._desk, scope, request.community, drafts)
         return templates.AddTemplatesResponse(templates=[saying.said_template(each) for each in added])
 

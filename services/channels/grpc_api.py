@@ -27,7 +27,8 @@ class AccountApi:
 
     def AddAccount(self, request: accounts_pb.AddAccountRequest, caller: Caller) -> accounts_pb.AddAccountResponse:
         new = accounts.NewAccount(**{name: getattr(request, name) for name in _NEW_ACCOUNT_FIELDS})
-        return accounts_pb.AddAccountResponse(account=_account(accounts.add_account(self._room, caller.scope, new)))
+        scope = caller.in_community(request.community)
+        return accounts_pb.AddAccountResponse(account=_account(accounts.add_account(self._room, scope, new)))
 
     def GetAccounts(self, request: accounts_pb.GetAccountsRequest, caller: Caller) -> accounts_pb.GetAccountsResponse:
         found = accounts.get_accounts(self._room, caller.scope, list(request.ids))
@@ -152,7 +153,7 @@ class DeliveryApi:
     def Suppress(self, request: delivery_pb.SuppressRequest, caller: Caller) -> delivery_pb.SuppressResponse:
         suppressing.suppress_member(
             self._room,
-            caller.scope,
+            caller.in_community(request.community),
             request.community,
             request.channel,
             request.member,
