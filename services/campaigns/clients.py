@@ -61,11 +61,20 @@ class AskedMembers:
         return Audience(counted.within, counted.unmeasurable)
 
     def catalogue(self, scope: Scope, community: str) -> Catalogue:
-        attributes = self._community(scope, community).attributes
+        found = self._community(scope, community)
         return Catalogue(
-            MEMBER_FIELDS | {f"attribute.{each.key}" for each in attributes if not each.sensitive},
-            frozenset(f"attribute.{each.key}" for each in attributes if each.sensitive),
+            MEMBER_FIELDS | {f"attribute.{each.key}" for each in found.attributes if not each.sensitive},
+            frozenset(f"attribute.{each.key}" for each in found.attributes if each.sensitive),
+            frozenset(each.key for each in found.reasons),
         )
+
+    def segment_rule(self, scope: Scope, community: str, segment: str) -> str:
+        found = self._segments.GetSegments(
+            segments.GetSegmentsRequest(ids=[segment]), metadata=self._reading(scope, community)
+        ).segments
+        if not found:
+            raise NotFound("There is no such segment in this community.", field="segment")
+        return str(found[0].rule)
 
     def community_name(self, scope: Scope, community: str) -> str:
         return str(self._community(scope, community).name)

@@ -58,6 +58,7 @@ def nothing(house: House) -> None:
             "",
         ),
         (replace(DRAFT, purpose="service"), nothing, "promotion-under-service", ""),
+        (replace(DRAFT, reasons=("judo_children", "judo_cats")), nothing, "unknown-reason", "reasons"),
         (DRAFT, nobody, "no-recipients", "rule"),
         (DRAFT, unverified, "sender-not-verified", "account"),
         (DRAFT, paused, "account-paused", "account"),

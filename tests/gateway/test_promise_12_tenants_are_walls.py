@@ -297,23 +297,23 @@ def test_a_community_made_by_the_neighbour_is_the_neighbours(owner: Caller, neig
 
 
 def test_own_things_cannot_point_at_anothers(neighbour: Neighbour, ours: Mapping[str, str], story: Story) -> None:
-    """A campaign of one's own under another's objective, sender or segment tells nothing of them and sends nothing."""
+    """A campaign of one's own under another's objective, sender, segment or template tells nothing of them, and sends
+    nothing."""
     mine = neighbour.story
-    for pointing in ({"objective": ours["objective"]}, {"account": ours["account"]}, {"segment": ours["segment"]}):
+    for kind in ("objective", "account", "segment", "template"):
         payload = neighbour.owner.attempt(
             "createCampaign",
-            "campaign { id objective { name } account { name } }",
+            "campaign { id objective { name } account { name } segment { name } template { name } }",
             community=mine["community"],
             name="Pointing",
             purpose="NEWS",
             messages=[{"locale": "en", "subject": "x", "body": "<p>x</p>"}],
-            **pointing,
+            **{kind: ours[kind]},
         )
         assert story.secret not in json.dumps(payload)
         if payload["campaign"]:
             launched = neighbour.owner.attempt("launchCampaign", "campaign { id }", campaign=payload["campaign"]["id"])
-            if "segment" not in pointing:  # only a note for people: the rule is what counts
-                assert launched["errors"], pointing
+            assert launched["errors"], kind
 
 
 # The other doors
