@@ -133,7 +133,9 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
         log.close()
         store.close()
 
-    return Gateway(app, graph, desk, public, Parts(server, (visits, relay, pauses, consumer), close))
+    return Gateway(
+        app, graph, desk, public, Parts(server, (visits, relay, pauses, consumer, access.credentials), close)
+    )
 
 
 def _ask_run(rooms: Rooms, signer: Signer, run: str) -> RunFacts:
