@@ -263,7 +263,7 @@ class RunApi:
         return runs.GetRevisionResponse(revision=saying.said_revision(found))
 
     def GetRunLinks(self, request: runs.GetRunLinksRequest, caller: Caller) -> runs.GetRunLinksResponse:
-        campaign, links = previewing.links_of_run(self._desk, caller.scope, request.run)
+        campaign, run, links = previewing.links_of_run(self._desk, caller.scope, request.run)
         return runs.GetRunLinksResponse(
             agency=campaign.agency,
             community=campaign.community,
@@ -272,7 +272,7 @@ class RunApi:
             channel=campaign.draft.channel,
             links=links,
             community_name=campaign.community_name,
-            launched_at=campaign.launched_at,
+            launched_at=run.order.launched_at if run else 0,
         )
 
 
@@ -287,5 +287,9 @@ def _size(page: PageRequest) -> int:
 
 def _bounded(items: Sequence[T]) -> Sequence[T]:
     if len(items) > PAGE_LIMIT:
-        raise Invalid(f"Ask for at most {PAGE_LIMIT} at once.", field="ids")
+        raise Invalid(
+            f"Ask for at most {PAGE_LIMIT} at once.",
+            field="ids",
+            message_fr=f"Demandez-en au plus {PAGE_LIMIT} à la fois.",
+        )
     return items

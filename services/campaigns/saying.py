@@ -24,7 +24,7 @@ from services.campaigns.domain.money import Money
 from services.campaigns.domain.objective import Goal, Metric, Objective, latest_days
 from services.campaigns.domain.run import Revision
 from services.campaigns.domain.template import Template, TemplateDraft
-from services.campaigns.domain.wording import Problem
+from services.campaigns.domain.wording import Problem, one_of
 from services.kit.errors import Invalid
 from services.kit.store.port import Document
 
@@ -210,8 +210,7 @@ def said_explanation(
 
 
 def heard_goal(said: objective_service_pb2.ObjectiveGoal, now: int) -> Goal:
-    if said.metric not in tuple(Metric):
-        raise Invalid(f"A metric is one of {', '.join(Metric)}.", field="goal.metric")
+    one_of(said.metric, Metric, "goal.metric")
     return Goal(
         name=said.name,
         metric=Metric(said.metric),
@@ -300,7 +299,11 @@ def said_settings(settings: CampaignSettings) -> campaign_service_pb2.CampaignSe
 
 
 def heard_money(said: money_pb2.Money) -> Money:
-    return Money(said.currency_code, said.units, said.nanos)
+    """What a message costs."""
+    try:
+        return Money(said.currency_code, said.units, said.nanos)
+    except Invalid as wrong:
+        raise Invalid(wrong.message, field=f"message_cost.{wrong.field}", **wrong.params) from None
 
 
 def said_money(money: Money | None) -> money_pb2.Money | None:

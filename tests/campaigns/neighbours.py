@@ -30,6 +30,7 @@ class MembersNextDoor:
     unmeasurable: int = 0
     standing: dict[str, str] = field(default_factory=dict)
     away: bool = False
+    gone: bool = False
     page_size: int = BATCH_SIZE
 
     def holds(self, count: int) -> None:
@@ -49,6 +50,8 @@ class MembersNextDoor:
     def audience(self, scope: Scope, community: str, rule: str) -> Audience:
         if self.away:
             raise AWAY
+        if self.gone:
+            raise NotFound("There is no such community.", field="community")
         return Audience(sum(map(len, self.groups)), self.unmeasurable)
 
     def catalogue(self, scope: Scope, community: str) -> Catalogue:

@@ -119,3 +119,4 @@ def test_what_cannot_be_kept_of_a_draft_is_refused_with_its_field(changed: dict[
     with pytest.raises(Invalid) as refusal:
         replace(DRAFT, **changed)  # type: ignore[arg-type] # wrong on purpose
     assert refusal.value.field == field
+    assert refusal.value.params["message_fr"]

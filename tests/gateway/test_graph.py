@@ -171,7 +171,9 @@ def test_every_reason_that_any_room_gives_has_french_words(house: House) -> None
 
 
 _BY_KIND = {"invalid", "conflict", "forbidden", "not-found", "limit-reached", "unauthenticated", "unavailable"} | {
-    "already-runs"  # the supervisor's own, which speaks for itself
+    "already-runs",  # the supervisor's own, which speaks for itself
+    "launch-blocked",  # whose problems are told in both languages where they are found
+    "revision-blocked",
 }
 
 

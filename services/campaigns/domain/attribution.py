@@ -28,7 +28,9 @@ class CampaignSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.attribution_days <= LONGEST_DAYS:
             raise Invalid(
-                f"The window of attribution is from 1 to {LONGEST_DAYS} days.", field="settings.attribution_days"
+                f"The window of attribution is from 1 to {LONGEST_DAYS} days.",
+                field="settings.attribution_days",
+                message_fr=f"La fenêtre d’attribution est de 1 à {LONGEST_DAYS} jours.",
             )
 
     @property

@@ -220,7 +220,11 @@ class Campaign:
         if at <= now:
             raise ScheduleInThePast("Choose an instant to come, or launch the campaign now.", field="at")
         if self.draft.send_until and at >= self.draft.send_until:
-            raise Invalid("The campaign would be launched after its end of sending: choose another.", field="at")
+            raise Invalid(
+                "The campaign would be launched after its end of sending: choose another.",
+                field="at",
+                message_fr="La campagne serait lancée après la fin de son envoi : choisissez un autre instant.",
+            )
         self.state = State.SCHEDULED
         self.scheduled_at = at
         self.tried_at = 0
