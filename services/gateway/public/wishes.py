@@ -171,7 +171,8 @@ class Wishes:
         )
         self._unsubscribes.insert(stored_scope(facts.agency, facts.community, "service:gateway"), [document])
         self._nudge()
-        self._suppress(facts, asked.member, asked.purposes, now)
+        for member in (asked.member, *asked.also):
+            self._suppress(facts, member, asked.purposes, now)
         for member in (asked.member, *asked.also):
             self._object(facts, member, replace(asked, member=member), f"{wish_id}.{member}", now)
 
