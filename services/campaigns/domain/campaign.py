@@ -7,7 +7,7 @@ where the state does not allow it, and nobody outside compares states.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.campaigns.domain.content import Compiled, compile_messages
@@ -320,8 +320,3 @@ class Campaign:
         refusal = REFUSALS[verb].get(self.state)
         if refusal is not None:
             raise type(refusal)(refusal.message, field=refusal.field, state=self.state.value)
-
-
-def as_fields(order: Order) -> dict[str, object]:
-    """The order as plain values, named like the contract's fields."""
-    return asdict(order)
