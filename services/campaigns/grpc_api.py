@@ -174,7 +174,9 @@ class CampaignApi:
         self, request: campaigns.ChangeCampaignSettingsRequest, caller: Caller
     ) -> campaigns.ChangeCampaignSettingsResponse:
         scope = caller.in_community(request.settings.community)
-        settings = adjusting.change_settings(self._desk, scope, saying.heard_settings(request.settings))
+        names = list(request.fields.paths)
+        wanted = saying.heard_settings(request.settings, names)
+        settings = adjusting.change_settings(self._desk, scope, wanted, names)
         return campaigns.ChangeCampaignSettingsResponse(settings=saying.said_settings(settings))
 
     def _said(self, campaign: Campaign, caller: Caller) -> CampaignMessage:

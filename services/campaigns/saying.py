@@ -14,7 +14,7 @@ from fanfare.campaigns.v1 import (
     run_pb2,
     template_service_pb2,
 )
-from services.campaigns.domain.attribution import CampaignSettings
+from services.campaigns.domain.attribution import USUAL_DAYS, CampaignSettings
 from services.campaigns.domain.campaign import Campaign
 from services.campaigns.domain.content import HTML, Message, message
 from services.campaigns.domain.draft import EMAIL, LIST, Draft
@@ -285,9 +285,12 @@ def said_template(template: Template) -> template_service_pb2.Template:
     )
 
 
-def heard_settings(said: campaign_service_pb2.CampaignSettings) -> CampaignSettings:
+def heard_settings(said: campaign_service_pb2.CampaignSettings, names: Iterable[str]) -> CampaignSettings:
+    """Settings of which only those named (none: all) are meant."""
     cost = heard_money(said.message_cost) if said.HasField("message_cost") else None
-    return CampaignSettings(said.community, said.attribution_days, cost)
+    named = set(names)
+    days = said.attribution_days if not named or "attribution_days" in named else USUAL_DAYS
+    return CampaignSettings(said.community, days, cost)
 
 
 def said_settings(settings: CampaignSettings) -> campaign_service_pb2.CampaignSettings:

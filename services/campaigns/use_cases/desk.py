@@ -183,4 +183,8 @@ def trying_again(change: Callable[[], A]) -> A:
 def require_version(asked: int, stored: int) -> None:
     """Raises Conflict where the caller read another version than the stored one; 0 asks for none."""
     if asked and asked != stored:
-        raise Conflict("Somebody changed this since you read it: read it again.", field="version")
+        raise Conflict(
+            "Somebody changed this since you read it: read it again.",
+            field="version",
+            message_fr="Quelqu’un l’a modifié depuis votre lecture : relisez-le.",
+        )
