@@ -262,7 +262,7 @@ def _print_picture(console: Console, picture: CampaignPicture, language: str, sa
         target = f"{number(objective.target, language)} {objective.unit}".strip()
         console.print(
             f"  {say['objective']} – {objective.name} : [bold]{number(objective.value, language)}[/bold] / {target}. "
-            f"{say['forecast']} : {objective.forecast}",
+            f"{say['forecast']} {objective.forecast}",
             highlight=False,
         )
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from babel.dates import format_date
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from demo.words import words
@@ -79,6 +81,11 @@ class CampaignPicture:
 def number(value: float, language: str) -> str:
     """A whole number as it is written in the language."""
     return f"{round(value):,}".replace(",", "\u202f" if language == "fr" else ",")
+
+
+def day(instant: str, language: str) -> str:
+    """The (UTC) day of an ISO 8601 instant as it is written in the language."""
+    return format_date(datetime.fromisoformat(instant), format="long", locale=language)
 
 
 def percent(value: float, language: str) -> str:

@@ -14,7 +14,7 @@ import httpx2
 from demo import queries
 from demo.catcher import Caught, Mailbox
 from demo.doors import Answer, Doors, Refused, wait_until
-from demo.picture import CampaignPicture, ObjectivePicture, Step
+from demo.picture import CampaignPicture, ObjectivePicture, Step, day, number
 from demo.plan import LETTERS, LISTS, CommunityPlan, ListPlan
 from demo.words import words
 
@@ -194,7 +194,7 @@ def paint(doors: Doors, campaign: str, unit: str, language: str) -> CampaignPict
         skipped=sorted(skipped, key=lambda each: -each[1]),
         addresses=figures["addresses"],
         notes=(words(language)["untracked"],),
-        objective=_objective(answer["objective"], unit),
+        objective=_objective(answer["objective"], unit, language),
     )
 
 
@@ -213,10 +213,10 @@ def settled(doors: Doors, campaigns: Sequence[str]) -> Callable[[], bool]:
     return look
 
 
-def _objective(answer: Answer, unit: str) -> ObjectivePicture:
+def _objective(answer: Answer, unit: str, language: str) -> ObjectivePicture:
     progress = answer["progress"]
     baseline = answer["baseline"] or 0.0
-    forecast = f"{progress['forecast']:,.0f} {unit}. " if progress["forecastKnown"] else ""
+    forecast = f"{number(progress['forecast'], language)} {unit}. " if progress["forecastKnown"] else ""
     return ObjectivePicture(
         name=answer["name"],
         unit=unit,
@@ -224,7 +224,7 @@ def _objective(answer: Answer, unit: str) -> ObjectivePicture:
         target=answer["target"],
         value=progress["value"],
         expected=baseline + (answer["target"] - baseline) * progress["timeShare"],
-        deadline=answer["deadline"][:10],
+        deadline=day(answer["deadline"], language),
         forecast=forecast + (progress["assumption"] or ""),
     )
 

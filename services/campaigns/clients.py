@@ -61,11 +61,20 @@ class AskedMembers:
         return Audience(counted.within, counted.unmeasurable)
 
     def catalogue(self, scope: Scope, community: str) -> Catalogue:
-        attributes = self._community(scope, community).attributes
+        found = self._community(scope, community)
         return Catalogue(
-            MEMBER_FIELDS | {f"attribute.{each.key}" for each in attributes if not each.sensitive},
-            frozenset(f"attribute.{each.key}" for each in attributes if each.sensitive),
+            MEMBER_FIELDS | {f"attribute.{each.key}" for each in found.attributes if not each.sensitive},
+            frozenset(f"attribute.{each.key}" for each in found.attributes if each.sensitive),
+            frozenset(each.key for each in found.reasons),
         )
+
+    def segment_rule(self, scope: Scope, community: str, segment: str) -> str:
+        found = self._segments.GetSegments(
+            segments.GetSegmentsRequest(ids=[segment]), metadata=self._reading(scope, community)
+        ).segments
+        if not found:
+            raise NotFound("There is no such segment in this community.", field="segment")
+        return str(found[0].rule)
 
     def community_name(self, scope: Scope, community: str) -> str:
         return str(self._community(scope, community).name)
@@ -98,13 +107,21 @@ class AskedMembers:
         pages = self._members.StreamAudience(asked, metadata=self._peer.as_service(scope))
         return any(page.last == member for page in pages)
 
+    def owns(self, scope: Scope, community: str) -> bool:
+        """Whether the community is the agency's in whose scope is asked."""
+        return self._found(scope, community) is not None
+
     def _community(self, scope: Scope, community: str) -> Community:
+        found = self._found(scope, community)
+        if found is None:
+            raise NotFound("There is no such community.", field="community")
+        return found
+
+    def _found(self, scope: Scope, community: str) -> Community | None:
         found = self._communities.GetCommunities(
             communities.GetCommunitiesRequest(ids=[community]), metadata=self._reading(scope, community)
         ).communities
-        if not found:
-            raise NotFound("There is no such community.", field="community")
-        return found[0]
+        return found[0] if found else None
 
     def _reading(self, scope: Scope, community: str) -> Metadata:
         return _vouched(self._peer, scope, community, "members.read")

@@ -174,7 +174,9 @@ class CampaignApi:
         self, request: campaigns.ChangeCampaignSettingsRequest, caller: Caller
     ) -> campaigns.ChangeCampaignSettingsResponse:
         scope = caller.in_community(request.settings.community)
-        settings = adjusting.change_settings(self._desk, scope, saying.heard_settings(request.settings))
+        names = list(request.fields.paths)
+        wanted = saying.heard_settings(request.settings, names)
+        settings = adjusting.change_settings(self._desk, scope, wanted, names)
         return campaigns.ChangeCampaignSettingsResponse(settings=saying.said_settings(settings))
 
     def _said(self, campaign: Campaign, caller: Caller) -> CampaignMessage:
@@ -190,8 +192,8 @@ class ObjectiveApi:
     def CreateObjective(
         self, request: objectives.CreateObjectiveRequest, caller: Caller
     ) -> objectives.CreateObjectiveResponse:
-        goal = saying.heard_goal(request.goal, self._desk.clock.now())
         scope = caller.in_community(request.community)
+        goal = saying.heard_goal(request.goal, self._desk.clock.now())
         made = pursuing.create_objective(self._desk, scope, request.community, goal)
         return objectives.CreateObjectiveResponse(objective=self._said(made, caller))
 
@@ -229,8 +231,8 @@ class TemplateApi:
         self._desk = desk
 
     def AddTemplates(self, request: templates.AddTemplatesRequest, caller: Caller) -> templates.AddTemplatesResponse:
-        drafts = [saying.heard_template(each) for each in _bounded(request.templates)]
         scope = caller.in_community(request.community)
+        drafts = [saying.heard_template(each) for each in _bounded(request.templates)]
         added = templating.add_templates(self._desk, scope, request.community, drafts)
         return templates.AddTemplatesResponse(templates=[saying.said_template(each) for each in added])
 
@@ -263,7 +265,7 @@ class RunApi:
         return runs.GetRevisionResponse(revision=saying.said_revision(found))
 
     def GetRunLinks(self, request: runs.GetRunLinksRequest, caller: Caller) -> runs.GetRunLinksResponse:
-        campaign, links = previewing.links_of_run(self._desk, caller.scope, request.run)
+        campaign, run, links = previewing.links_of_run(self._desk, caller.scope, request.run)
         return runs.GetRunLinksResponse(
             agency=campaign.agency,
             community=campaign.community,
@@ -272,7 +274,7 @@ class RunApi:
             channel=campaign.draft.channel,
             links=links,
             community_name=campaign.community_name,
-            launched_at=campaign.launched_at,
+            launched_at=run.order.launched_at if run else 0,
         )
 
 
@@ -287,5 +289,9 @@ def _size(page: PageRequest) -> int:
 
 def _bounded(items: Sequence[T]) -> Sequence[T]:
     if len(items) > PAGE_LIMIT:
-        raise Invalid(f"Ask for at most {PAGE_LIMIT} at once.", field="ids")
+        raise Invalid(
+            f"Ask for at most {PAGE_LIMIT} at once.",
+            field="ids",
+            message_fr=f"Demandez-en au plus {PAGE_LIMIT} à la fois.",
+        )
     return items

@@ -14,7 +14,7 @@ from fanfare.campaigns.v1 import (
     run_pb2,
     template_service_pb2,
 )
-from services.campaigns.domain.attribution import CampaignSettings
+from services.campaigns.domain.attribution import USUAL_DAYS, CampaignSettings
 from services.campaigns.domain.campaign import Campaign
 from services.campaigns.domain.content import HTML, Message, message
 from services.campaigns.domain.draft import EMAIL, LIST, Draft
@@ -24,7 +24,7 @@ from services.campaigns.domain.money import Money
 from services.campaigns.domain.objective import Goal, Metric, Objective, latest_days
 from services.campaigns.domain.run import Revision
 from services.campaigns.domain.template import Template, TemplateDraft
-from services.campaigns.domain.wording import Problem
+from services.campaigns.domain.wording import Problem, one_of
 from services.kit.errors import Invalid
 from services.kit.store.port import Document
 
@@ -210,8 +210,7 @@ def said_explanation(
 
 
 def heard_goal(said: objective_service_pb2.ObjectiveGoal, now: int) -> Goal:
-    if said.metric not in tuple(Metric):
-        raise Invalid(f"A metric is one of {', '.join(Metric)}.", field="goal.metric")
+    one_of(said.metric, Metric, "goal.metric")
     return Goal(
         name=said.name,
         metric=Metric(said.metric),
@@ -286,9 +285,12 @@ def said_template(template: Template) -> template_service_pb2.Template:
     )
 
 
-def heard_settings(said: campaign_service_pb2.CampaignSettings) -> CampaignSettings:
+def heard_settings(said: campaign_service_pb2.CampaignSettings, names: Iterable[str]) -> CampaignSettings:
+    """Settings of which only those named (none: all) are meant."""
     cost = heard_money(said.message_cost) if said.HasField("message_cost") else None
-    return CampaignSettings(said.community, said.attribution_days, cost)
+    named = set(names)
+    days = said.attribution_days if not named or "attribution_days" in named else USUAL_DAYS
+    return CampaignSettings(said.community, days, cost)
 
 
 def said_settings(settings: CampaignSettings) -> campaign_service_pb2.CampaignSettings:
@@ -300,7 +302,11 @@ def said_settings(settings: CampaignSettings) -> campaign_service_pb2.CampaignSe
 
 
 def heard_money(said: money_pb2.Money) -> Money:
-    return Money(said.currency_code, said.units, said.nanos)
+    """What a message costs."""
+    try:
+        return Money(said.currency_code, said.units, said.nanos)
+    except Invalid as wrong:
+        raise Invalid(wrong.message, field=f"message_cost.{wrong.field}", **wrong.params) from None
 
 
 def said_money(money: Money | None) -> money_pb2.Money | None:

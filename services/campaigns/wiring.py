@@ -35,6 +35,7 @@ from services.kit.rpc.answered import AnsweredRequests
 from services.kit.rpc.client import Peer
 from services.kit.rpc.server import RpcServer, Service
 from services.kit.rpc.trust import Signer, Verifier
+from services.kit.rpc.walls import Walls
 from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
@@ -117,9 +118,8 @@ def wire(settings: CampaignsSettings) -> Parts:
     members, channels = Peer(settings.address("members"), signer), Peer(settings.address("channels"), signer)
     relay = Relay(SERVICE, log, [store.collection(each) for each in WITH_OUTBOX], leases, EVENTS_OUT, clock)
     recounter = Recounter()
-    desk = desk_over(
-        store, AskedMembers(members), AskedChannels(channels), clock, nudge=relay.nudge, recount=recounter.mark
-    )
+    asked = AskedMembers(members)
+    desk = desk_over(store, asked, AskedChannels(channels), clock, nudge=relay.nudge, recount=recounter.mark)
     recounter.serve(desk)
     answered = AnsweredRequests(store.collection(AnsweredRequestDocument), clock)
     consumer = Consumer(
@@ -136,6 +136,7 @@ def wire(settings: CampaignsSettings) -> Parts:
         services_over(desk),
         Verifier(settings.keys_folder, clock),
         answered=answered,
+        walls=Walls(asked.owns),
         threads=settings.rpc_threads,
     )
 

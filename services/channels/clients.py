@@ -7,25 +7,31 @@ from collections.abc import Sequence
 from typing import cast
 
 from fanfare.campaigns.v1 import run_service_pb2, run_service_pb2_grpc
-from fanfare.members.v1 import member_service_pb2, member_service_pb2_grpc
+from fanfare.members.v1 import (
+    community_service_pb2,
+    community_service_pb2_grpc,
+    member_service_pb2,
+    member_service_pb2_grpc,
+)
 from services.channels.domain.content import Revision
 from services.channels.domain.gate import Recipient
 from services.channels.domain.run import RunOrder
 from services.channels.saying import revision_of
 from services.kit.errors import Unavailable
 from services.kit.rpc.client import Peer
-from services.kit.scope import stored_scope
+from services.kit.scope import Scope, stored_scope
 
 _ACTOR = "service:channels"
 _REVISIONS = 64
 
 
 class MembersClient:
-    """Asks members about a handful, as it is now."""
+    """Asks members about a handful, as it is now; and whose a community is."""
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._stub = peer.stub(member_service_pb2_grpc.MemberServiceStub)
+        self._communities = peer.stub(community_service_pb2_grpc.CommunityServiceStub)
 
     def resolve(self, order: RunOrder, members: Sequence[str], fields: Sequence[str]) -> Sequence[Recipient]:
         request = member_service_pb2.ResolveRecipientsRequest(
@@ -40,6 +46,13 @@ class MembersClient:
         if len(response.recipients) != len(members):
             raise Unavailable("Members answered for other members than asked: sending waits.")
         return cast(Sequence[Recipient], response.recipients)
+
+    def owns(self, scope: Scope, community: str) -> bool:
+        """Whether the community is the agency's in whose scope is asked."""
+        request = community_service_pb2.GetCommunitiesRequest(ids=[community])
+        reading = {community: frozenset(("members.read",))}
+        metadata = self._peer.on_behalf_of(scope.actor, scope.agency, reading)
+        return bool(self._communities.GetCommunities(request, metadata=metadata).communities)
 
 
 class CampaignsClient:

@@ -13,6 +13,7 @@ from services.channels.saying import order_of, revision_of
 from services.channels.use_cases import accounts, controlling, explaining, previewing, proving, suppressing
 from services.channels.use_cases.room import Room
 from services.kit.rpc.server import Caller
+from services.kit.rpc.trust import NotAllowed
 from services.kit.scope import Scope
 
 _PAGE, _LARGEST_PAGE = 50, 200
@@ -27,7 +28,8 @@ class AccountApi:
 
     def AddAccount(self, request: accounts_pb.AddAccountRequest, caller: Caller) -> accounts_pb.AddAccountResponse:
         new = accounts.NewAccount(**{name: getattr(request, name) for name in _NEW_ACCOUNT_FIELDS})
-        return accounts_pb.AddAccountResponse(account=_account(accounts.add_account(self._room, caller.scope, new)))
+        scope = caller.in_community(request.community)
+        return accounts_pb.AddAccountResponse(account=_account(accounts.add_account(self._room, scope, new)))
 
     def GetAccounts(self, request: accounts_pb.GetAccountsRequest, caller: Caller) -> accounts_pb.GetAccountsResponse:
         found = accounts.get_accounts(self._room, caller.scope, list(request.ids))
@@ -79,14 +81,14 @@ class DeliveryApi:
     def HoldOutgoing(
         self, request: delivery_pb.HoldOutgoingRequest, caller: Caller
     ) -> delivery_pb.HoldOutgoingResponse:
-        scope = _within(caller, request.community)
+        scope = _held(caller, request.community)
         at = controlling.hold_outgoing(self._room, scope, request.community, request.cause)
         return delivery_pb.HoldOutgoingResponse(held_at=at)
 
     def ReleaseOutgoing(
         self, request: delivery_pb.ReleaseOutgoingRequest, caller: Caller
     ) -> delivery_pb.ReleaseOutgoingResponse:
-        scope = _within(caller, request.community)
+        scope = _held(caller, request.community)
         at = controlling.release_outgoing(self._room, scope, request.community)
         return delivery_pb.ReleaseOutgoingResponse(released_at=at)
 
@@ -152,7 +154,7 @@ class DeliveryApi:
     def Suppress(self, request: delivery_pb.SuppressRequest, caller: Caller) -> delivery_pb.SuppressResponse:
         suppressing.suppress_member(
             self._room,
-            caller.scope,
+            caller.in_community(request.community),
             request.community,
             request.channel,
             request.member,
@@ -172,6 +174,13 @@ class DeliveryApi:
 def _within(caller: Caller, community: str) -> Scope:
     """The community that was named; all that the caller reaches where none is."""
     return caller.in_community(community) if community else caller.scope
+
+
+def _held(caller: Caller, community: str) -> Scope:
+    """The community that was named; where none is, the whole agency, for who acts in all of it."""
+    if not community and caller.scope.communities is not None:
+        raise NotAllowed("outgoing.hold", "community")
+    return _within(caller, community)
 
 
 def _size(page: Any) -> int:

@@ -33,6 +33,7 @@ from services.kit.rpc.answered import AnsweredRequests
 from services.kit.rpc.client import Peer
 from services.kit.rpc.server import RpcServer, Service
 from services.kit.rpc.trust import Signer, Verifier
+from services.kit.rpc.walls import Walls
 from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
@@ -136,14 +137,8 @@ def wire(settings: ChannelsSettings) -> Parts:
         for each in nudged:
             each()
 
-    room = room_of(
-        store,
-        clock,
-        settings,
-        MembersClient(members),
-        CampaignsClient(campaigns),
-        nudge,
-    )
+    asked = MembersClient(members)
+    room = room_of(store, clock, settings, asked, CampaignsClient(campaigns), nudge)
     sender = Sender(room, room.connectors, ways_of(settings))
     nudged.append(sender.nudge)
     consumer = Consumer(
@@ -162,6 +157,7 @@ def wire(settings: ChannelsSettings) -> Parts:
         ],
         Verifier(settings.keys_folder, clock),
         answered=answered,
+        walls=Walls(asked.owns),
         threads=settings.rpc_threads,
     )
 

@@ -52,7 +52,6 @@ FRENCH: dict[str, str] = {
     "invitation-invalid": "Cette invitation a déjà servi ou est trop ancienne : demandez-en une nouvelle.",
     "key-invalid": "Cette clé d’API est inconnue ou a été révoquée.",
     "last-owner": "Une agence garde au moins un propriétaire : nommez-en un autre d’abord.",
-    "launch-blocked": "{message_fr}",
     "malformed-request": "La requête n’est pas comprise : {english}",
     "mapping-wrong": "Une partie de la correspondance ne convient pas : {english}",
     "member-gone": "Le membre a été fusionné ou effacé : travaillez avec celui qui continue.",
@@ -76,7 +75,6 @@ FRENCH: dict[str, str] = {
     "request-id-reused": "Ce requestId a servi à une autre demande : prenez-en un nouveau.",
     "request-too-large": "La requête est trop grande : envoyez-en plusieurs.",
     "request-under-way": "Cette demande est en cours : redemandez dans un instant.",
-    "revision-blocked": "{message_fr}",
     "run-cancelled": "L’exécution a été annulée : relancez la campagne.",
     "run-unknown": "Il n’y a pas de telle exécution.",
     "schedule-in-the-past": "Choisissez un instant à venir, ou lancez la campagne maintenant.",
@@ -109,16 +107,19 @@ class _Params(dict[str, str]):
 
 
 def said(error: FanfareError, locale: str) -> str:
-    """The message of an expected error in the language asked for."""
+    """The message of an expected error in the language asked for: the room's own, where it speaks both."""
     if not locale.startswith("fr"):
         return error.message
+    if french := error.params.get("message_fr"):
+        return french
     text = FRENCH.get(error.reason) or FRENCH_BY_KIND[error.kind]
     return text.format_map(_Params(error.params, english=error.message))
 
 
-def language_of(accepted: str) -> str:
-    """``fr`` or ``en``: the first of ours in an Accept-Language header (RFC 9110 §12.5.4), English otherwise."""
-    best, weight = "en", 0.0
+def language_of(accepted: str, stated: str = "") -> str:
+    """``fr`` or ``en``: the first of ours in an Accept-Language header (RFC 9110 §12.5.4); where it has none, the
+    language that the person stated, English otherwise."""
+    best, weight = ("fr" if stated.lower().partition("-")[0] == "fr" else "en"), 0.0
     for part in accepted.split(","):
         tag, _, parameters = part.strip().partition(";")
         language = tag.strip().lower().partition("-")[0]

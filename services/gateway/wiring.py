@@ -28,7 +28,6 @@ from services.gateway.public.visits import Visits
 from services.gateway.public.wishes import Wishes
 from services.gateway.settings import GatewaySettings
 from services.gateway.storage import documents as kept
-from services.gateway.walls import Walls
 from services.gateway.web.app import make_app
 from services.gateway.web.serving import HttpServer
 from services.kit.clock import Clock, SystemClock
@@ -120,9 +119,7 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
         handlers=handlers(pauses),
         clock=clock,
     )
-    desk = Desk(
-        rooms, Walls(rooms, signer), signer, access.people, access.credentials, access.audit, clock, settings.own_url
-    )
+    desk = Desk(rooms, signer, access.people, access.credentials, access.audit, clock, settings.own_url)
     tokens = LinkTokens(KeyRing(settings.link_keys_folder))
     runs = Runs(lambda run: _ask_run(rooms, signer, run), clock)
     links = Links(tokens, runs, visits, Agents(), clock)
@@ -136,7 +133,9 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
         log.close()
         store.close()
 
-    return Gateway(app, graph, desk, public, Parts(server, (visits, relay, pauses, consumer), close))
+    return Gateway(
+        app, graph, desk, public, Parts(server, (visits, relay, pauses, consumer, access.credentials), close)
+    )
 
 
 def _ask_run(rooms: Rooms, signer: Signer, run: str) -> RunFacts:

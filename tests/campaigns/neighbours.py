@@ -10,7 +10,7 @@ from services.campaigns.domain.checks import MEMBER_FIELDS, Audience, Catalogue,
 from services.campaigns.domain.explanation import ABSENT, Explanation
 from services.campaigns.domain.run import BATCH_SIZE, Order, Revision
 from services.campaigns.use_cases.desk import AudiencePage, Rendered, Tested
-from services.kit.errors import Unavailable
+from services.kit.errors import NotFound, Unavailable
 from services.kit.scope import Scope
 
 AWAY = Unavailable("The service is away.")
@@ -26,9 +26,11 @@ class MembersNextDoor:
 
     groups: list[list[str]] = field(default_factory=list)
     by_rule: dict[str, list[list[str]]] = field(default_factory=dict)
+    segments: dict[str, str] = field(default_factory=dict)
     unmeasurable: int = 0
     standing: dict[str, str] = field(default_factory=dict)
     away: bool = False
+    gone: bool = False
     page_size: int = BATCH_SIZE
 
     def holds(self, count: int) -> None:
@@ -50,10 +52,19 @@ class MembersNextDoor:
     def audience(self, scope: Scope, community: str, rule: str) -> Audience:
         if self.away:
             raise AWAY
+        if self.gone:
+            raise NotFound("There is no such community.", field="community")
         return Audience(sum(map(len, self.groups)), self.unmeasurable)
 
     def catalogue(self, scope: Scope, community: str) -> Catalogue:
-        return Catalogue(MEMBER_FIELDS | {"attribute.city"}, frozenset({"attribute.health"}))
+        return Catalogue(
+            MEMBER_FIELDS | {"attribute.city"}, frozenset({"attribute.health"}), frozenset({"judo_children"})
+        )
+
+    def segment_rule(self, scope: Scope, community: str, segment: str) -> str:
+        if segment not in self.segments:
+            raise NotFound("There is no such segment in this community.", field="segment")
+        return self.segments[segment]
 
     def community_name(self, scope: Scope, community: str) -> str:
         return "Judo Club"

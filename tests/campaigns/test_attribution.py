@@ -90,6 +90,8 @@ def test_a_click_of_a_program_or_outside_the_window_earns_nothing(house: House, 
     assert counted(house, campaign.id).conversions == 2, "a wider window counts once more arrives"
     with pytest.raises(Invalid):
         CampaignSettings(CLUB, attribution_days=0)
+    with pytest.raises(Invalid):
+        CampaignSettings(CLUB, message_cost=Money("EUR", -1))
 
 
 def test_a_later_click_does_not_hide_the_one_that_led_there(house: House, event: Callable[..., Event]) -> None:

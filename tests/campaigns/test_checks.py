@@ -58,6 +58,7 @@ def nothing(house: House) -> None:
             "",
         ),
         (replace(DRAFT, purpose="service"), nothing, "promotion-under-service", ""),
+        (replace(DRAFT, reasons=("judo_children", "judo_cats")), nothing, "unknown-reason", "reasons"),
         (DRAFT, nobody, "no-recipients", "rule"),
         (DRAFT, unverified, "sender-not-verified", "account"),
         (DRAFT, paused, "account-paused", "account"),
@@ -118,3 +119,4 @@ def test_what_cannot_be_kept_of_a_draft_is_refused_with_its_field(changed: dict[
     with pytest.raises(Invalid) as refusal:
         replace(DRAFT, **changed)  # type: ignore[arg-type] # wrong on purpose
     assert refusal.value.field == field
+    assert refusal.value.params["message_fr"]

@@ -71,7 +71,7 @@ def test_an_edit_while_paused_makes_a_revision_for_those_not_yet_handed_off(hous
     assert first.links == ("https://judo.example/stage", "https://judo.example/tarifs")
     assert second.links == (*first.links, "https://judo.example/plus")
     assert house.channels.controls[-1] == (campaign.run, "paused", 2)
-    assert links_of_run(house.desk, everywhere("service:gateway"), campaign.run)[1] == list(second.links)
+    assert links_of_run(house.desk, everywhere("service:gateway"), campaign.run)[-1] == list(second.links)
 
 
 def test_a_revision_that_could_not_be_sent_is_refused(house: House) -> None:
@@ -117,6 +117,15 @@ def test_a_schedule_waits_for_members_that_are_away(house: House) -> None:
     assert fire_due(house.desk) == 1
 
 
+def test_whatever_stops_a_scheduled_launch_is_said(house: House) -> None:
+    campaign = schedule_campaign(house.desk, house.scope, house.create().id, NOW + HOUR)
+    house.members.gone = True
+    house.clock.advance(HOUR)
+    assert fire_due(house.desk) == 0
+    (problem,) = house.campaign(campaign.id).problems
+    assert (problem.reason, problem.field) == ("not-found", "community")
+
+
 def test_a_schedule_can_be_taken_back_and_lies_ahead(house: House) -> None:
     campaign = schedule_campaign(house.desk, house.scope, house.create().id, NOW + HOUR)
     assert unschedule_campaign(house.desk, house.scope, campaign.id).state is State.DRAFT
@@ -131,8 +140,12 @@ def test_a_test_message_goes_out_with_links_that_lead_somewhere(house: House) ->
     assert send_test(house.desk, house.scope, campaign.id, member_id(1), "me@agency.example").outcome == "accepted"
     ((run, to),) = house.channels.tests
     assert to == "me@agency.example"
-    behind, links = links_of_run(house.desk, everywhere("service:gateway"), run)
-    assert (behind.id, links) == (campaign.id, ["https://judo.example/stage", "https://judo.example/tarifs"])
+    behind, launched, links = links_of_run(house.desk, everywhere("service:gateway"), run)
+    assert (behind.id, launched, links) == (
+        campaign.id,
+        None,
+        ["https://judo.example/stage", "https://judo.example/tarifs"],
+    )
     assert "{{ given_name" in preview(house.desk, house.scope, campaign.id, member_id(1)).html
 
 

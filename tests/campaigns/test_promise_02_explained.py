@@ -36,12 +36,13 @@ def test_promise_02_the_plan_answers_for_whom_the_senders_have_not_heard_of(hous
     house.members.holds(5)
     house.members.groups[1].append(member_id(77))
     campaign = house.launch()
-    house.members.standing = {member_id(4): "in"}
+    house.members.standing = {member_id(4): "in", member_id(77): "in"}
     assert explained(house, campaign.id, member_id(4))[:2] == ("not_planned_yet", "")
     house.relayed()
     plan_runs(house.desk, lambda: True)
     assert explained(house, campaign.id, member_id(4))[:2] == ("planned", "")
     assert explained(house, campaign.id, member_id(1))[:2] == ("planned", "")
+    assert explained(house, campaign.id, member_id(77))[:2] == ("planned", ""), "where the one with the same address is"
 
 
 @pytest.mark.parametrize(

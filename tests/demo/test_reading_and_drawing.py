@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from xml.etree import ElementTree
 
-from demo.picture import CampaignPicture, ObjectivePicture, Step, funnel_svg, report_html
+from demo.picture import CampaignPicture, ObjectivePicture, Step, day, funnel_svg, report_html
 from demo.readers import Habits, deeds_of
 
 HABITS = Habits()
@@ -47,3 +47,8 @@ def test_a_picture_tells_people_from_programs_in_both_languages() -> None:
         page = report_html([picture], language, {"mail": "http://127.0.0.1:1/"}, "{ agency { id } }", "other.html")
         assert "<le reste>" not in page
         assert "They &lt;objected&gt;." in page
+
+
+def test_a_day_is_written_as_its_readers_write_it() -> None:
+    assert day("2027-01-02T12:00:00.000Z", "fr") == "2 janvier 2027"
+    assert day("2027-01-02T12:00:00.000Z", "en") == "January 2, 2027"

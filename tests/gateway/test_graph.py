@@ -148,6 +148,24 @@ def test_what_is_not_named_stays_as_it_is(owner: Caller, story: Story) -> None:
     goal = owner.ask(asked, id=story["objective"])["objective"]
     owner.do("editObjective", "objective { id }", objective=story["objective"], target=25)
     assert owner.ask(asked, id=story["objective"])["objective"] == {**goal, "target": 25.0}
+    settings, cost = (
+        "settings { attributionDays messageCost { amount currency } }",
+        {"amount": "0.002", "currency": "EUR"},
+    )
+    first = owner.do("changeCampaignSettings", settings, community=story["community"], messageCost=cost)["settings"]
+    assert first == {"attributionDays": 30, "messageCost": cost}
+    second = owner.do("changeCampaignSettings", settings, community=story["community"], attributionDays=12)["settings"]
+    assert second == {"attributionDays": 12, "messageCost": cost}
+    read = f"query($id: ID!) {{ community(id: $id) {{ {settings.replace('settings', 'campaignSettings')} }} }}"
+    assert owner.ask(read, id=story["community"])["community"]["campaignSettings"] == second
+
+
+def test_an_edit_of_what_was_read_before_somebody_else_changed_it_is_refused(owner: Caller, story: Story) -> None:
+    asked = "query($id: ID!) { objective(id: $id) { version } }"
+    read = owner.ask(asked, id=story["objective"])["objective"]["version"]
+    owner.do("editObjective", "objective { id }", objective=story["objective"], name="zebrawood of another")
+    late = owner.attempt("editObjective", "", objective=story["objective"], name="zebrawood late", version=read)
+    assert [error["field"] for error in late["errors"]] == ["version"]
 
 
 def test_an_error_names_its_field_as_the_input_does(owner: Caller, story: Story) -> None:
@@ -171,7 +189,9 @@ def test_every_reason_that_any_room_gives_has_french_words(house: House) -> None
 
 
 _BY_KIND = {"invalid", "conflict", "forbidden", "not-found", "limit-reached", "unauthenticated", "unavailable"} | {
-    "already-runs"  # the supervisor's own, which speaks for itself
+    "already-runs",  # the supervisor's own, which speaks for itself
+    "launch-blocked",  # whose problems are told in both languages where they are found
+    "revision-blocked",
 }
 
 

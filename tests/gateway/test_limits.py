@@ -37,10 +37,10 @@ def test_pages_within_pages_multiply(documents: Documents) -> None:
     prepared = documents.prepare(
         "query($n: Int) { members(community: 1, first: $n) { nodes { guardians { wards { guardians { id } } } } } }"
     )
-    operation = prepared.operation(None)
-    documents.check(operation, {"n": 50})
+    cost = prepared.cost_of(None)
+    documents.check(cost, {"n": 50})
     with pytest.raises(TooMuchAsked):
-        documents.check(operation, {"n": 300})
+        documents.check(cost, {"n": 300})
 
 
 def test_what_is_asked_for_each_parent_stands_under_one_parent_only(documents: Documents) -> None:

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
+from services.channels.storage.documents import SuppressionDocument
+from services.channels.wiring import DOCUMENTS as CHANNELS
 from services.gateway.public.wishes import PROMOTIONAL
 from services.kit.clock import DAY
+from services.kit.scope import everywhere
+from services.kit.store.opening import open_store
+from services.kit.store.rule import EVERYTHING
 from services.kit.tokens import PREFERENCES, UNSUBSCRIBE
 from tests.gateway.house import Caller, House
 from tests.gateway.story import Mail, Story, tell_story, wait_until
@@ -38,6 +43,15 @@ def permits(owner: Caller, member: str) -> dict[str, bool]:
     return {each["purpose"]: each["allowed"] for each in found if each["channel"] in ("email", None)}
 
 
+def suppressed(house: House, member: str) -> bool:
+    """Whether channels holds back what would go to the member."""
+    store = open_store(house.settings.store_url("channels"), CHANNELS)
+    found = store.collection(SuppressionDocument).stream(everywhere("service:test"), EVERYTHING)
+    subjects = [document["_id"] for page in found for document in page]
+    store.close()
+    return any(subject.endswith(f":m:{member}") for subject in subjects)
+
+
 def test_the_unsubscribe_page_asks_for_whom_and_only_then_acts(
     house: House, owner: Caller, told: Story, visitor: Any
 ) -> None:
@@ -60,6 +74,7 @@ def test_one_click_holds_for_everybody_at_the_address(house: House, owner: Calle
     assert done.status_code == 200
     for member in ("member", "child"):
         assert not permits(owner, told[member])["NEWS"]
+    assert suppressed(house, told["member"]) and suppressed(house, told["child"]), "channels knows it by itself"
     ledger = owner.ask(
         "query($id: ID!) { member(id: $id) { permission { ledger { act source purposes wording } } } }",
         id=told["member"],
@@ -163,6 +178,37 @@ def test_links_of_an_erased_member_still_answer(house: House, owner: Caller, tol
         return bool(mine["completedAt"])
 
     wait_until(complete, "every room to have acknowledged the erasure")
+
+
+@pytest.mark.parametrize("what", ["draft", "campaign"])
+def test_a_test_message_lets_its_links_be_tried_and_changes_nothing(
+    what: str, house: House, owner: Caller, told: Story, visitor: Any, mail: Mail
+) -> None:
+    to = f"{what}@sycamore.example"
+    owner.do("sendTest", "outcome", campaign=told[what], member=told["other"], to=to)
+    links = ["/" + link.split("/", 3)[3] for link in mail.last_to(to).links]
+    pages = [link for link in links if link.startswith(("/u/", "/p/"))]
+    assert len(pages) == 2
+    before = house.gateway.public.wishes._unsubscribes.count(everywhere("service:test"), EVERYTHING)
+    for page in pages:
+        for answer in (visitor.get(page, headers=FRENCH), visitor.post(page, data={"what": "all"}, headers=FRENCH)):
+            assert answer.status_code == 200 and "Ceci est un message d’essai" in answer.text
+    assert visitor.post(pages[-1], data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert house.gateway.public.wishes._unsubscribes.count(everywhere("service:test"), EVERYTHING) == before
+
+
+def test_whose_browser_speaks_neither_language_is_answered_in_their_own(
+    house: House, told: Story, visitor: Any
+) -> None:
+    page = path(house, told, told["twin"], UNSUBSCRIBE)
+    for accepted, spoken in (("nl", "fr"), ("nl,en;q=0.5", "en"), ("*", "fr"), ("", "fr")):
+        assert f'lang="{spoken}"' in visitor.get(page, headers={"Accept-Language": accepted}).text, accepted
+
+
+def test_an_address_that_is_cut_short_gets_a_kind_page_too(visitor: Any) -> None:
+    for where in ("/u/", "/nothing"):
+        answer = visitor.get(where, headers=FRENCH)
+        assert answer.status_code == 404 and "Ce lien ne mène nulle part" in answer.text
 
 
 @pytest.mark.parametrize("page", ["l", "o", "u", "p"])

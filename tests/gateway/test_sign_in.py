@@ -7,16 +7,25 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.gateway.access.credentials import SESSION_LIFE, SessionOver
+from services.gateway.access.first_start import found
 from services.gateway.access.people import LastOwner
 from services.gateway.access.roles import ROLES, Role
 from services.gateway.contract import service_descriptors
 from services.gateway.storage import documents as kept
 from services.gateway.web.graph import COOKIE
+from services.gateway.wiring import Access, access_of
+from services.kit.clock import ManualClock
+from services.kit.ids import Ids
 from services.kit.rpc.server import grant_of
 from services.kit.rpc.trust import SERVICE_GRANT
+from services.kit.scope import everywhere
+from services.kit.store.opening import open_store
+from services.kit.store.rule import EVERYTHING
 from tests.gateway.house import Caller, House
 from tests.gateway.story import Story
 
@@ -76,6 +85,25 @@ def test_a_session_ends_when_its_operator_signs_out(house: House) -> None:
     assert reply.get_json()["errors"][0]["extensions"]["code"] == "session-over"
 
 
+def test_sessions_that_are_over_are_forgotten(tmp_path: Path) -> None:
+    clock = ManualClock()
+    store = open_store(tmp_path / "gateway.sqlite", kept.DOCUMENTS)
+    access = access_of(store, Ids(clock), clock)
+    found(access.people, access.credentials, "First", "owner@first.example", password="a long password")
+    old, new = (_signed_in(access, clock, after) for after in (0, SESSION_LIFE + 1))
+    assert access.credentials.forget_old_sessions() == 1
+    with pytest.raises(SessionOver):
+        access.credentials.viewer(old)
+    assert access.credentials.viewer(new).operator
+    assert store.collection(kept.SessionDocument).count(everywhere("service:gateway"), EVERYTHING) == 1
+    store.close()
+
+
+def _signed_in(access: Access, clock: ManualClock, after: int) -> str:
+    clock.advance(after)
+    return access.credentials.sign_in("owner@first.example", "a long password", "here").token
+
+
 def test_an_invited_operator_chooses_a_password_and_has_the_role_given(
     house: House, owner: Caller, story: Story
 ) -> None:
@@ -102,7 +130,7 @@ def test_an_invited_operator_chooses_a_password_and_has_the_role_given(
         {"community": {"id": story["community"]}, "grants": ["campaigns.read", "channels.read", "members.read"]}
     ]
     refused = analyst.attempt("registerMember", community=story["community"], givenName="X")
-    assert refused["errors"][0]["code"] == "forbidden"
+    assert refused["errors"][0]["code"] == "not-allowed"
     owner.do(
         "changeOperatorRole",
         "operator { id }",
@@ -114,6 +142,17 @@ def test_an_invited_operator_chooses_a_password_and_has_the_role_given(
     owner.do("removeOperator", "operator { state }", operator=invited["operator"]["id"])
     gone = analyst.client.post("/graphql", json={"query": VIEWER}, headers=analyst.headers)
     assert gone.status_code == 401
+
+
+def test_who_works_for_one_community_stops_that_and_not_the_agency(house: House, owner: Caller, story: Story) -> None:
+    desk, community = house.gateway.desk, story["community"]
+    desk.people.enlist(house.founding.agency.id, "eve@first.example", "a long password", [Role("approver", community)])
+    eve = house.caller(desk.credentials.sign_in("eve@first.example", "a long password", "t").token)
+    for act in ("holdOutgoing", "releaseOutgoing"):
+        (error,) = eve.attempt(act)["errors"]
+        assert (error["field"], error["code"]) == ("community", "not-allowed")
+        assert "outgoing.hold" in error["message"]
+        assert not eve.attempt(act, community=community)["errors"]
 
 
 def test_an_agency_keeps_an_owner(house: House, owner: Caller) -> None:
@@ -133,7 +172,9 @@ def test_a_key_opens_what_its_scopes_say_and_is_told_once(house: House, owner: C
     key = house.caller(made["secret"])
     found = key.ask("query($id: ID!) { member(id: $id) { id } }", id=story["member"])
     assert found["member"]["id"] == story["member"]
-    assert key.attempt("registerMember", community=story["community"])["errors"][0]["code"] == "forbidden"
+    assert key.attempt("registerMember", community=story["community"])["errors"][0]["code"] == "not-allowed"
+    nowhere = owner.attempt("createApiKey", name="x", scopes=["MEMBERS_READ"], communities=[])
+    assert nowhere["errors"][0]["field"] == "communities", "a key for no community at all opens nothing"
     assert key.attempt("createApiKey", name="x", scopes=["MEMBERS_READ"])["errors"][0]["code"] == "operators-only"
     listed = json.dumps(owner.ask("{ agency { apiKeys { nodes { id name scopes createdBy } } } }"))
     assert made["apiKey"]["id"] in listed and made["secret"] not in listed
@@ -186,6 +227,38 @@ def test_what_people_are_told_is_in_their_language(owner: Caller) -> None:
     french = owner.post(document, "fr-BE,en;q=0.5")["data"]["launchCampaign"]["errors"][0]
     assert english["code"] == french["code"]
     assert english["message"] != french["message"]
+
+
+@pytest.mark.parametrize(
+    ("act", "given", "field"),
+    [
+        ("createCampaign", {"name": "x"}, "purpose"),
+        ("createCampaign", {"name": "x" * 201, "purpose": "NEWS"}, "name"),
+        ("createCampaign", {"name": "x", "purpose": "NEWS", "capCount": 2}, "capCount"),
+        (
+            "createCampaign",
+            {"name": "x", "purpose": "NEWS", "messageCost": {"currency": "euros", "amount": "1"}},
+            "messageCost.currency",
+        ),
+        (
+            "createObjective",
+            {"name": "x", "metric": "CLICKS", "target": 0, "deadline": "2030-01-01T00:00:00Z"},
+            "target",
+        ),
+        ("changeCampaignSettings", {"attributionDays": -1}, "attributionDays"),
+    ],
+)
+def test_what_is_wrong_with_a_campaign_is_said_in_french_too(
+    act: str, given: dict[str, Any], field: str, owner: Caller, story: Story
+) -> None:
+    title = act[0].upper() + act[1:]
+    document = f"mutation($input: {title}Input!) {{ {act}(input: $input) {{ errors {{ field message }} }} }}"
+    told = [
+        owner.post(document, language, input={"community": story["community"], **given})["data"][act]["errors"][0]
+        for language in ("en", "fr")
+    ]
+    assert [one["field"] for one in told] == [field, field]
+    assert told[0]["message"] not in told[1]["message"]
 
 
 def test_the_documents_declare_what_is_kept() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from services.kit.errors import Conflict, FanfareError, Forbidden, Kind, RemoteE
 from services.kit.rpc.client import Peer
 from services.kit.rpc.server import Caller, RpcServer, Service
 from services.kit.rpc.trust import TOKEN_LIFE, WHOLE_AGENCY, Signer, Verifier, make_key
-from services.kit.scope import EVERY_AGENCY, stored_scope
+from services.kit.rpc.walls import Walls
+from services.kit.scope import EVERY_AGENCY, Scope, stored_scope
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["CommunityService"]
 
@@ -183,3 +185,44 @@ def test_a_rotated_key_signs_and_the_old_one_is_still_trusted(keys: Path, clock:
 def test_a_service_that_leaves_an_rpc_unanswered_does_not_start(keys: Path, clock: ManualClock) -> None:
     with pytest.raises(AttributeError):
         RpcServer("127.0.0.1:0", [Service(DESCRIPTOR, object())], Verifier(keys, clock))
+
+
+@dataclass
+class Registry:
+    """The room that knows whose each community is."""
+
+    owners: dict[str, str]
+    asked: list[tuple[str, str]] = field(default_factory=list)
+
+    def owns(self, scope: Scope, community: str) -> bool:
+        self.asked.append((scope.agency, community))
+        return self.owners.get(community) == scope.agency
+
+
+def test_a_community_that_a_request_names_is_entered_by_its_own_agency_alone(keys: Path, clock: ManualClock) -> None:
+    registry = Registry({"com_1": "agy_1", "com_2": "agy_2"})
+    server = RpcServer(
+        "127.0.0.1:0", [Service(DESCRIPTOR, Communities())], Verifier(keys, clock), walls=Walls(registry.owns)
+    )
+    server.start()
+    peer = Peer(server.address, Signer(keys, "gateway", clock))
+    stub = peer.stub(CommunityServiceStub)
+
+    def entered(community: str, grants: dict[str, frozenset[str]]) -> bool:
+        try:
+            stub.GetCommunities(pb.GetCommunitiesRequest(ids=[community]), metadata=operator(peer, grants))
+        except RemoteError as refusal:
+            assert (refusal.kind, refusal.field) == (Kind.NOT_FOUND, "community")
+            return False
+        return True
+
+    assert entered("com_1", ADMIN)
+    assert not entered("com_2", ADMIN), "another agency's"
+    assert not entered("com_3", ADMIN), "nobody's"
+    assert not entered("", ADMIN), "none at all"
+    assert entered("com_1", ADMIN)
+    assert registry.asked == [("agy_1", "com_1"), ("agy_1", "com_2"), ("agy_1", "com_3")], "what is known is not asked"
+    assert entered("com_4", {"com_4": frozenset({"members.read"})}), "whoever signed the name had found it"
+    assert len(registry.asked) == 3
+    peer.close()
+    server.stop(0)

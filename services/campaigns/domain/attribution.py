@@ -5,8 +5,8 @@ What is here depends only on which clicks, conversions and reversals are known, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from services.campaigns.domain.money import Money
 from services.kit.clock import DAY
@@ -28,8 +28,24 @@ class CampaignSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.attribution_days <= LONGEST_DAYS:
             raise Invalid(
-                f"The window of attribution is from 1 to {LONGEST_DAYS} days.", field="settings.attribution_days"
+                f"The window of attribution is from 1 to {LONGEST_DAYS} days.",
+                field="settings.attribution_days",
+                message_fr=f"La fenêtre d’attribution est de 1 à {LONGEST_DAYS} jours.",
             )
+
+        if self.message_cost is not None and self.message_cost.all_nanos < 0:
+            raise Invalid(
+                "A message does not cost less than nothing.",
+                field="settings.message_cost",
+                message_fr="Un message ne coûte pas moins que rien.",
+            )
+
+    def taking(self, other: CampaignSettings, names: Collection[str]) -> CampaignSettings:
+        """These settings with the named ones of another; no names: all of them."""
+        changed = {
+            name: getattr(other, name) for name in ("attribution_days", "message_cost") if name in (names or (name,))
+        }
+        return replace(self, **changed)
 
     @property
     def window(self) -> int:

@@ -7,7 +7,7 @@ where the state does not allow it, and nobody outside compares states.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from services.campaigns.domain.content import Compiled, compile_messages
@@ -220,7 +220,11 @@ class Campaign:
         if at <= now:
             raise ScheduleInThePast("Choose an instant to come, or launch the campaign now.", field="at")
         if self.draft.send_until and at >= self.draft.send_until:
-            raise Invalid("The campaign would be launched after its end of sending: choose another.", field="at")
+            raise Invalid(
+                "The campaign would be launched after its end of sending: choose another.",
+                field="at",
+                message_fr="La campagne serait lancée après la fin de son envoi : choisissez un autre instant.",
+            )
         self.state = State.SCHEDULED
         self.scheduled_at = at
         self.tried_at = 0
@@ -316,8 +320,3 @@ class Campaign:
         refusal = REFUSALS[verb].get(self.state)
         if refusal is not None:
             raise type(refusal)(refusal.message, field=refusal.field, state=self.state.value)
-
-
-def as_fields(order: Order) -> dict[str, object]:
-    """The order as plain values, named like the contract's fields."""
-    return asdict(order)

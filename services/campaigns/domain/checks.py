@@ -25,10 +25,11 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What the community's members can be greeted with: merge fields, and those that are sensitive."""
+    """The community's words: merge fields, those that are sensitive, and the reasons for being there."""
 
     fields: frozenset[str]
     sensitive: frozenset[str] = frozenset()
+    reasons: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def check(
     """Everything that stops a launch now; nothing: it may go. ``audience`` is None where the rule cannot be read."""
     return [
         *check_content(draft, compiled, catalogue),
+        *_reasons(draft, catalogue),
         *_sender(draft, community, sender),
         *(_audience(audience) if audience else ()),
         *_time(draft, now),
@@ -128,6 +130,21 @@ def _way_out(draft: Draft, compiled: Compiled) -> Iterator[Problem]:
                 "Personne ne pourrait se désabonner d’ici : ajoutez un lien vers {{ unsubscribe_url }}.",
             ),
         )
+
+
+def _reasons(draft: Draft, catalogue: Catalogue) -> Iterator[Problem]:
+    for reason in draft.reasons:
+        if reason not in catalogue.reasons:
+            known = ", ".join(sorted(catalogue.reasons))
+            yield Problem(
+                "unknown-reason",
+                "reasons",
+                Wording(
+                    f"The community has no reason {reason}: name one of its own ({known}), or declare it first.",
+                    f"La communauté n’a pas de raison {reason} : nommez l’une des siennes ({known}), ou déclarez-la "
+                    "d’abord.",
+                ),
+            )
 
 
 def _sender(draft: Draft, community: str, sender: Sender | None) -> Iterator[Problem]:

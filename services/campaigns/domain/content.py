@@ -71,16 +71,36 @@ def message(locale: str, subject: str, body: str, format: str = HTML, text: str 
     """A message as written, tidied. Raises Invalid for what could not even be kept."""
     place = f"messages.{locale}"
     if not _LOCALE.fullmatch(locale):
-        raise Invalid("Write the language of a message as fr, en or fr-BE.", field="messages.locale")
+        raise Invalid(
+            "Write the language of a message as fr, en or fr-BE.",
+            field="messages.locale",
+            message_fr="Écrivez la langue d’un message ainsi : fr, en ou fr-BE.",
+        )
     if (format or HTML) not in (HTML, MJML):
-        raise Invalid("The format of a message is html or mjml.", field=f"{place}.format")
+        raise Invalid(
+            "The format of a message is html or mjml.",
+            field=f"{place}.format",
+            message_fr="Le format d’un message est html ou mjml.",
+        )
     if len(subject) > LONGEST_SUBJECT:
-        raise Invalid(f"A subject has at most {LONGEST_SUBJECT} characters.", field=f"{place}.subject")
+        raise Invalid(
+            f"A subject has at most {LONGEST_SUBJECT} characters.",
+            field=f"{place}.subject",
+            message_fr=f"Un objet a au plus {LONGEST_SUBJECT} caractères.",
+        )
     for field, line in (("subject", subject), ("preheader", preheader)):
         if "\r" in line or "\n" in line:
-            raise Invalid("This is a single line: take the line breaks out.", field=f"{place}.{field}")
+            raise Invalid(
+                "This is a single line: take the line breaks out.",
+                field=f"{place}.{field}",
+                message_fr="Ceci tient sur une ligne : enlevez les retours à la ligne.",
+            )
     if len(body) > LARGEST_BODY or len(text) > LARGEST_BODY:
-        raise Invalid(f"A message has at most {LARGEST_BODY} characters.", field=f"{place}.body")
+        raise Invalid(
+            f"A message has at most {LARGEST_BODY} characters.",
+            field=f"{place}.body",
+            message_fr=f"Un message a au plus {LARGEST_BODY} caractères.",
+        )
     tidy = [unicodedata.normalize("NFC", part) for part in (subject.strip(), body, text, preheader.strip())]
     return Message(locale, tidy[0], tidy[1], format or HTML, tidy[2], tidy[3])
 

@@ -16,7 +16,8 @@ class CampaignLaunched:
 class BatchPlanned:
     run: str
     sequence: int
-    groups: list[str]  # ids of members who share an address, spaces between
+    members: list[str]
+    sizes: list[int]  # how many of them share an address, group by group; empty: none do
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,17 @@ class Money:
 
     def __post_init__(self) -> None:
         if not _CURRENCY.fullmatch(self.currency):
-            raise Invalid("Write the currency as three letters: EUR.", field="currency")
+            raise Invalid(
+                "Write the currency as three letters: EUR.",
+                field="currency",
+                message_fr="Écrivez la devise en trois lettres : EUR.",
+            )
         if abs(self.nanos) >= _NANOS or (self.units and self.nanos and (self.units > 0) != (self.nanos > 0)):
-            raise Invalid("Units and nanos have one sign, and nanos stay below one unit.", field="amount")
+            raise Invalid(
+                "Units and nanos have one sign, and nanos stay below one unit.",
+                field="amount",
+                message_fr="Unités et nanos ont un même signe, et les nanos restent sous une unité.",
+            )
 
     @property
     def all_nanos(self) -> int:

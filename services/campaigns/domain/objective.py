@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from services.campaigns.domain.events import Happened, ObjectiveProgressed
-from services.campaigns.domain.wording import Wording
+from services.campaigns.domain.wording import Wording, one_of
 from services.kit.clock import DAY
 from services.kit.errors import Invalid
 
@@ -64,21 +64,38 @@ class Goal:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", unicodedata.normalize("NFC", self.name.strip()))
         if not 0 < len(self.name) <= 200:
-            raise Invalid("Give the objective a name of at most 200 characters.", field="goal.name")
-        if self.metric not in tuple(Metric):
-            raise Invalid(f"A metric is one of {', '.join(Metric)}.", field="goal.metric")
+            raise Invalid(
+                "Give the objective a name of at most 200 characters.",
+                field="goal.name",
+                message_fr="Donnez à l’objectif un nom d’au plus 200 caractères.",
+            )
+        one_of(self.metric, Metric, "goal.metric")
         object.__setattr__(self, "metric", Metric(self.metric))
         if self.standing and (self.standing not in STANDINGS or self.metric is not Metric.NEW_MEMBERS):
             raise Invalid(
                 f"A standing is one of {', '.join(STANDINGS)}, and only new members are counted by it.",
                 field="goal.standing",
+                message_fr=f"Un statut est l’un de {', '.join(STANDINGS)}, et seuls les nouveaux membres se comptent "
+                "ainsi.",
             )
         if bool(self.currency) != (self.metric is Metric.REVENUE) or (self.currency and not _CURRENCY(self.currency)):
-            raise Invalid("Revenue, and only revenue, names a currency (ISO 4217): EUR.", field="goal.currency")
+            raise Invalid(
+                "Revenue, and only revenue, names a currency (ISO 4217): EUR.",
+                field="goal.currency",
+                message_fr="Le chiffre d’affaires, et lui seul, nomme une devise (ISO 4217) : EUR.",
+            )
         if not (math.isfinite(self.baseline) and math.isfinite(self.target)) or self.target <= self.baseline:
-            raise Invalid("The target lies above the baseline.", field="goal.target")
+            raise Invalid(
+                "The target lies above the baseline: raise it.",
+                field="goal.target",
+                message_fr="La cible est au-dessus du point de départ : relevez-la.",
+            )
         if self.deadline <= self.starts_at:
-            raise Invalid("The deadline comes after the start.", field="goal.deadline")
+            raise Invalid(
+                "The deadline comes after the start: choose a later one.",
+                field="goal.deadline",
+                message_fr="L’échéance vient après le début : choisissez-la plus tard.",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +147,11 @@ class Objective:
             self.goal.subject,
             self.goal.currency,
         ):
-            raise Invalid("Another metric is another objective: create one.", field="goal.metric")
+            raise Invalid(
+                "Another metric is another objective: create one.",
+                field="goal.metric",
+                message_fr="Une autre mesure est un autre objectif : créez-en un.",
+            )
         self.goal = goal
 
     def count(self, counted: Counted) -> bool:

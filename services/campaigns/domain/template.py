@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.campaigns.domain.content import Message
 from services.campaigns.domain.purposes import PURPOSES
+from services.campaigns.domain.wording import one_of
 from services.kit.errors import Invalid
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,79}")
@@ -27,17 +28,32 @@ class TemplateDraft:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", unicodedata.normalize("NFC", self.name.strip()))
         if not 0 < len(self.name) <= 200:
-            raise Invalid("Give the template a name of at most 200 characters.", field="templates.name")
+            raise Invalid(
+                "Give the template a name of at most 200 characters.",
+                field="templates.name",
+                message_fr="Donnez au modèle un nom d’au plus 200 caractères.",
+            )
         object.__setattr__(self, "key", self.key or _key_of(self.name))
         if not _KEY.fullmatch(self.key):
-            raise Invalid("A key is lower-case letters, digits, - and _, at most 80.", field="templates.key")
-        if self.purpose not in PURPOSES:
-            raise Invalid(f"A purpose is one of {', '.join(PURPOSES)}.", field="templates.purpose")
+            raise Invalid(
+                "A key is lower-case letters, digits, - and _, at most 80.",
+                field="templates.key",
+                message_fr="Une clé est en minuscules, chiffres, - et _, 80 au plus.",
+            )
+        one_of(self.purpose, PURPOSES, "templates.purpose")
         if not self.messages:
-            raise Invalid("A template holds at least one message.", field="templates.messages")
+            raise Invalid(
+                "A template holds at least one message: write one.",
+                field="templates.messages",
+                message_fr="Un modèle contient au moins un message : écrivez-en un.",
+            )
         locales = [written.locale for written in self.messages]
         if len(set(locales)) != len(locales):
-            raise Invalid("There are two messages in one language: keep one.", field="templates.messages")
+            raise Invalid(
+                "There are two messages in one language: keep one.",
+                field="templates.messages",
+                message_fr="Il y a deux messages dans une même langue : gardez-en un.",
+            )
 
 
 @dataclass(slots=True)
@@ -51,7 +67,11 @@ class Template:
 
     def edit(self, draft: TemplateDraft) -> None:
         if draft.key != self.draft.key:
-            raise Invalid("A template keeps its key: add another one.", field="draft.key")
+            raise Invalid(
+                "A template keeps its key: add another one.",
+                field="draft.key",
+                message_fr="Un modèle garde sa clé : ajoutez-en un autre.",
+            )
         self.draft = draft
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from services.kit.errors import Invalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,13 @@ class Problem:
     reason: str
     field: str
     said: Wording
+
+
+def one_of(value: str, choices: Iterable[str], field: str) -> None:
+    """Raises Invalid, naming the field and what it may be."""
+    known = tuple(choices)
+    if value not in known:
+        listed = ", ".join(known)
+        raise Invalid(
+            f"This is one of {listed}.", field=field, message_fr=f"Choisissez l’une de ces valeurs : {listed}."
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from services.campaigns.domain.attribution import CampaignSettings
 from services.campaigns.use_cases.desk import Desk, trying_again
@@ -13,12 +13,13 @@ def get_settings(desk: Desk, scope: Scope, community: str) -> CampaignSettings:
     return desk.settings.of(scope, community)
 
 
-def change_settings(desk: Desk, scope: Scope, wanted: CampaignSettings) -> CampaignSettings:
-    """The new window counts for what arrives from now on; what was settled is settled anew when more arrives."""
+def change_settings(desk: Desk, scope: Scope, wanted: CampaignSettings, names: Sequence[str] = ()) -> CampaignSettings:
+    """Take over the named settings (none named: all). A new window counts for what arrives from now on; what was
+    settled is settled anew when more arrives."""
 
     def change() -> CampaignSettings:
-        stored = desk.settings.of(scope, wanted.community)
-        desk.settings.save(scope, replace(wanted, version=stored.version))
-        return wanted
+        changed = desk.settings.of(scope, wanted.community).taking(wanted, names)
+        desk.settings.save(scope, changed)
+        return changed
 
     return trying_again(change)

@@ -8,10 +8,10 @@ from services.campaigns.domain.campaign import Campaign
 from services.campaigns.domain.figures import NO_FIGURES, Figures, Reactions
 from services.campaigns.domain.money import sums
 from services.campaigns.domain.run import Run
+from services.campaigns.domain.wording import one_of
 from services.campaigns.use_cases.desk import Desk, Listed
 from services.campaigns.use_cases.planning import last_batch
 from services.campaigns.use_cases.settling import totals_of
-from services.kit.errors import Invalid
 from services.kit.scope import Scope
 from services.kit.store.port import Document, Order
 from services.kit.store.rule import Equals, Range, Rule, all_of
@@ -44,8 +44,8 @@ def link_clicks(desk: Desk, scope: Scope, campaign_id: str) -> tuple[Campaign, d
 
 def list_reactions(desk: Desk, scope: Scope, campaign_id: str, kind: str, *, size: int, after: str) -> Listed[Document]:
     """Who did what with the message, by member id; the kind, or anything."""
-    if kind not in ("", *KINDS):
-        raise Invalid(f"A kind of reaction is one of {', '.join(KINDS)}.", field="kind")
+    if kind:
+        one_of(kind, KINDS, "kind")
     campaign = desk.campaigns.one(scope, campaign_id)
     if not campaign.run:
         return Listed([], None)

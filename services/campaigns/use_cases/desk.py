@@ -106,6 +106,9 @@ class Members(Protocol):
     def stream_audience(self, scope: Scope, order: Order, rule: str, after: str) -> Iterator[AudiencePage]: ...
     def audience(self, scope: Scope, community: str, rule: str) -> Audience: ...
     def catalogue(self, scope: Scope, community: str) -> Catalogue: ...
+    def segment_rule(self, scope: Scope, community: str, segment: str) -> str:
+        """Raises NotFound for a segment that the community does not have."""
+
     def community_name(self, scope: Scope, community: str) -> str: ...
     def membership(self, scope: Scope, community: str, rule: str, member: str, now: int) -> str:
         """`in`, `out`, `unmeasurable`, or `missing` for a member who does not exist (any more)."""
@@ -182,4 +185,8 @@ def trying_again(change: Callable[[], A]) -> A:
 def require_version(asked: int, stored: int) -> None:
     """Raises Conflict where the caller read another version than the stored one; 0 asks for none."""
     if asked and asked != stored:
-        raise Conflict("Somebody changed this since you read it: read it again.", field="version")
+        raise Conflict(
+            "Somebody changed this since you read it: read it again.",
+            field="version",
+            message_fr="Quelqu’un l’a modifié depuis votre lecture : relisez-le.",
+        )

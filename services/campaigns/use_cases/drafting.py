@@ -15,7 +15,8 @@ from services.kit.scope import Scope
 
 
 def create_campaign(desk: Desk, scope: Scope, community: str, draft: Draft, template: str = "") -> Campaign:
-    """``scope`` is the community's. A template's messages, and reasons, are taken where the draft has none."""
+    """``scope`` is the community's. Where the draft has none, a segment's rule is taken, and a template's messages and
+    reasons."""
     if template:
         begun = desk.templates.one(scope, template).draft
         draft = replace(
@@ -23,6 +24,9 @@ def create_campaign(desk: Desk, scope: Scope, community: str, draft: Draft, temp
             messages=draft.messages or begun.messages,
             reasons=draft.reasons or begun.reasons,
         )
+    if draft.segment:
+        rule = desk.members.segment_rule(scope, community, draft.segment)
+        draft = replace(draft, rule=draft.rule or rule)
     _require_objective(desk, scope, draft.objective)
     campaign = Campaign(
         id=desk.ids.new("cmp"),
@@ -40,12 +44,17 @@ def create_campaign(desk: Desk, scope: Scope, community: str, draft: Draft, temp
 def edit_campaign(
     desk: Desk, scope: Scope, campaign_id: str, draft: Draft, names: Sequence[str], version: int = 0
 ) -> Campaign:
-    """Take over the named fields of the draft (none named: all). While paused, new messages make a revision."""
+    """Take over the named fields of the draft (none named: all); a new segment brings its rule, where none is given.
+    While paused, new messages make a revision."""
 
     def edit() -> Campaign:
         campaign = desk.campaigns.one(scope, campaign_id)
         require_version(version, campaign.version)
         edited = campaign.draft.taking(draft, names)
+        if edited.segment and edited.segment != campaign.draft.segment:
+            rule = desk.members.segment_rule(scope, campaign.community, edited.segment)
+            given = draft.rule if not names or "rule" in names else ""
+            edited = replace(edited, rule=given or rule)
         if edited.objective != campaign.draft.objective:
             _require_objective(desk, scope.within(campaign.community), edited.objective)
         revision = campaign.revision

@@ -36,13 +36,15 @@ def explain_recipient(
 
 
 def _from_plan(desk: Desk, scope: Scope, campaign: Campaign, run: Run, member: str) -> Explanation:
-    if _is_planned(desk, scope, run.id, member):
+    if _has_a_place(desk, scope, run.id, member):
         return explained(PLANNED)
     if member > run.order.id_ceiling:
         return explained(ABSENT, "joined-after-launch")
     standing = desk.members.membership(scope, campaign.community, run.rule, member, run.order.launched_at)
     if standing != "in":
         return explained(ABSENT, _ABSENT_BECAUSE[standing])
+    if _stands_with_another(desk, scope, run.id, member):
+        return explained(PLANNED)
     if not run.plan.is_closed:
         return explained(NOT_PLANNED_YET)
     return explained(ABSENT, "plan-ended" if campaign.is_cancelled else "entered-later")
@@ -57,9 +59,16 @@ _ABSENT_BECAUSE = {
 }
 
 
-def _is_planned(desk: Desk, scope: Scope, run: str, member: str) -> bool:
-    """Whether a batch holds the member. Those who share an address stand where the lowest id of them does; so the batch
-    that reaches up to the member holds it, or one before."""
+def _has_a_place(desk: Desk, scope: Scope, run: str, member: str) -> bool:
+    """Whether the batch that reaches up to the member holds it."""
     rule = all_of(Equals("run", run), Range("last", gte=member))
     page = desk.batches.find(scope, rule, order=Order("last"), limit=1)
     return any(member in batch["members"] for batch in page.documents)
+
+
+def _stands_with_another(desk: Desk, scope: Scope, run: str, member: str) -> bool:
+    """Whether a batch before holds it: those who share an address stand where the lowest id of them does."""
+    before = all_of(Equals("run", run), Range("last", lt=member))
+    return any(
+        member in batch["members"] for page in desk.batches.stream(scope, before, fields=("members",)) for batch in page
+    )

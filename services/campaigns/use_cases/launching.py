@@ -86,7 +86,7 @@ def _fired(desk: Desk, campaign: Campaign) -> bool:
         if error.kind is Kind.CONFLICT:
             return False  # an operator was quicker
         logger.error("scheduled_launch_failed", campaign=campaign.id, reason=error.reason, message=error.message)
-        problems = ()
+        problems = (_problem(error, "state"),)
     campaign.note_blocked(problems, desk.clock.now())
     try:
         desk.campaigns.save(scope, campaign)
@@ -118,5 +118,10 @@ def _audience(desk: Desk, scope: Scope, campaign: Campaign) -> tuple[Audience | 
     except FanfareError as error:
         if error.kind is not Kind.INVALID:
             raise
-        said = Wording(error.message, error.params.get("message_fr", error.message))
-        return None, [Problem(error.reason, error.field or "rule", said)]
+        return None, [_problem(error, "rule")]
+
+
+def _problem(error: FanfareError, field: str) -> Problem:
+    """What another room refused; about ``field`` where it names none."""
+    said = Wording(error.message, error.params.get("message_fr", error.message))
+    return Problem(error.reason, error.field or field, said)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from services.campaigns.domain.campaign import Campaign
 from services.campaigns.domain.content import Compiled
-from services.campaigns.domain.run import Order, Revision, campaign_of_test_run, id_ceiling, test_run
+from services.campaigns.domain.draft import address
+from services.campaigns.domain.run import Order, Revision, Run, campaign_of_test_run, id_ceiling, test_run
 from services.campaigns.domain.run import revision as revision_of
 from services.campaigns.use_cases.desk import Desk, Rendered, Tested
 from services.campaigns.use_cases.opening import keep_revision
@@ -21,7 +22,7 @@ def preview_campaign(desk: Desk, scope: Scope, campaign_id: str, member: str) ->
 def send_test(desk: Desk, scope: Scope, campaign_id: str, member: str, to: str) -> Tested:
     campaign = desk.campaigns.one(scope, campaign_id)
     order, revision = _as_if_launched(desk, campaign)
-    return desk.channels.send_test(scope.within(campaign.community), order, revision, member, to)
+    return desk.channels.send_test(scope.within(campaign.community), order, revision, member, address(to, "to"))
 
 
 def get_revision(desk: Desk, scope: Scope, run_id: str, number: int) -> Revision:
@@ -37,14 +38,14 @@ def get_revision(desk: Desk, scope: Scope, run_id: str, number: int) -> Revision
     return found
 
 
-def links_of_run(desk: Desk, scope: Scope, run_id: str) -> tuple[Campaign, list[str]]:
-    """The campaign behind a run, or behind its test messages, and where its links lead by number."""
+def links_of_run(desk: Desk, scope: Scope, run_id: str) -> tuple[Campaign, Run | None, list[str]]:
+    """The campaign behind a run, or (no run) behind its test messages, and where its links lead by number."""
     run = desk.runs.get(scope, [run_id]).get(run_id)
     campaign_id = run.order.campaign if run else campaign_of_test_run(run_id)
     campaign = desk.campaigns.get(scope, [campaign_id]).get(campaign_id)
     if campaign is None:
         raise NotFound("There is no such run.", field="run")
-    return campaign, list(campaign.links.urls if run else campaign.compiled().links)
+    return campaign, run, list(campaign.links.urls if run else campaign.compiled().links)
 
 
 def _as_if_launched(desk: Desk, campaign: Campaign) -> tuple[Order, Revision]:
@@ -57,7 +58,11 @@ def _as_if_launched(desk: Desk, campaign: Campaign) -> tuple[Order, Revision]:
 
 def _require_readable(compiled: Compiled) -> None:
     if not compiled.contents:
-        raise Invalid("The campaign has no message: write one.", field="messages")
+        raise Invalid(
+            "The campaign has no message: write one.",
+            field="messages",
+            message_fr="La campagne n’a pas de message : écrivez-en un.",
+        )
     for problem in compiled.problems:
         if problem.reason in ("no-content", "broken-mjml", "broken-merge-syntax"):
             raise Invalid(problem.said.en, field=problem.field, message_fr=problem.said.fr)

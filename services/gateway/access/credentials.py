@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.gateway.access.people import EVERYWHERE, Operator, People
 from services.gateway.access.roles import SCOPES, key_grants, known_scopes
 from services.gateway.access.throttle import SignInThrottle
-from services.gateway.access.viewer import NotAllowed, Viewer
+from services.gateway.access.viewer import Viewer
 from services.kit.clock import DAY, HOUR, MINUTE, Clock
 from services.kit.errors import Invalid, NotFound, Unauthenticated
 from services.kit.ids import Ids
+from services.kit.rpc.trust import NotAllowed
 from services.kit.store.port import Collection, Document, Order, Patch
 from services.kit.store.rule import Equals, Range
 
@@ -55,7 +57,9 @@ class ApiKey:
 
 
 class Credentials:
-    """Signs in, makes keys, and says who is behind a bearer token or cookie."""
+    """Signs in, makes keys, and says who is behind a bearer token or cookie. A worker that forgets old sessions."""
+
+    name = "old-sessions"
 
     def __init__(
         self,
@@ -115,6 +119,14 @@ class Credentials:
         found = self._sessions.find(EVERYWHERE, old, order=Order("expires_at"), limit=200, fields=()).documents
         return len(self._sessions.delete(EVERYWHERE, [document["_id"] for document in found]))
 
+    def run(self, stop: threading.Event) -> None:
+        """Forget what has expired, hourly."""
+        while True:
+            while self.forget_old_sessions():
+                pass
+            if stop.wait(HOUR / 1_000):
+                return
+
     # Keys
 
     def create_key(
@@ -125,10 +137,16 @@ class Credentials:
         name = name.strip()
         if not 1 <= len(name) <= 100:
             raise Invalid("A key has a name of at most 100 characters, which says who uses it.", field="name")
+        if communities is not None and not communities:
+            raise Invalid(
+                "Name at least one community, or leave this out: every community.",
+                field="communities",
+                message_fr="Nommez au moins une communauté, ou omettez ceci : toutes.",
+            )
         for place in communities if communities is not None else [""]:
             for grant in asked:
                 if grant in SCOPES and grant != "events.write" and not viewer.may(grant, place):
-                    raise NotAllowed(f"You do not hold {grant} there yourself.", field="scopes", grant=grant)
+                    raise NotAllowed(grant, "scopes")
         key_id, secret = self._ids.new("key"), secrets.token_urlsafe(32)
         document: Document = {
             "_id": key_id,

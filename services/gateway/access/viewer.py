@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.kit.errors import Forbidden, NotFound
-from services.kit.rpc.trust import WHOLE_AGENCY, Grants
+from services.kit.rpc.trust import WHOLE_AGENCY, Grants, NotAllowed
 from services.kit.scope import Scope
-
-
-class NotAllowed(Forbidden):
-    reason = "not-allowed"
 
 
 class OperatorsOnly(Forbidden):
@@ -52,9 +48,7 @@ class Viewer:
             return
         if community and WHOLE_AGENCY not in self.grants and community not in self.grants:
             raise NotFound("There is no such community.", field="community")
-        raise NotAllowed(
-            f"This needs the grant {grant}: ask an owner of the agency for a role that has it.", grant=grant
-        )
+        raise NotAllowed(grant)
 
     def require_operator(self, grant: str = "") -> None:
         """Raises OperatorsOnly for a key, NotAllowed without the grant in the whole agency."""

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, execute
 
-from services.gateway.engine.documents import Documents, Operation, QueryRefused
+from services.gateway.engine.documents import Documents, QueryRefused
 from services.gateway.engine.limits import Limits
 from services.gateway.engine.short import ShortExecution
 from services.kit.errors import FanfareError, Invalid
@@ -63,8 +63,7 @@ class Graph:
     def _result(self, payload: Any, context: Any) -> ExecutionResult:
         query, variables, name, sha256 = _taken_apart(payload)
         prepared = self._documents.prepare(query, sha256)
-        operation: Operation = prepared.operation(name)
-        self._documents.check(operation, variables)
+        self._documents.check(prepared.cost_of(name), variables)
         result = execute(
             self.schema,
             prepared.document,

@@ -8,7 +8,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, parse, validate
-from graphql.language import OperationType
 
 from services.gateway.engine.limits import Cost, Limits, TooMuchAsked, Variables, cost_of
 from services.kit.errors import Invalid, NotFound
@@ -31,28 +30,18 @@ class QueryRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    node: OperationDefinitionNode
-    cost: Cost
-
-    @property
-    def changes(self) -> bool:
-        return self.node.operation is OperationType.MUTATION
-
-
-@dataclass(frozen=True, slots=True)
 class Prepared:
-    """A sound document and its operations by name (the only one also by the empty name)."""
+    """A sound document, and what its operations cost, by name (the only one also by the empty name)."""
 
     document: DocumentNode
-    operations: dict[str, Operation]
+    costs: dict[str, Cost]
     size: int
 
-    def operation(self, name: str | None) -> Operation:
-        """The operation to execute. Raises NoSuchOperation where the name chooses none."""
-        if not name and len(self.operations) == 1:
-            return next(iter(self.operations.values()))
-        found = self.operations.get(name or "")
+    def cost_of(self, name: str | None) -> Cost:
+        """What the operation to execute costs. Raises NoSuchOperation where the name chooses none."""
+        if not name and len(self.costs) == 1:
+            return next(iter(self.costs.values()))
+        found = self.costs.get(name or "")
         if found is None:
             raise NoSuchOperation(
                 "The document has several operations or none of that name: name one of them.", field="operationName"
@@ -91,9 +80,9 @@ class Documents:
         self._keep(key, prepared)
         return prepared
 
-    def check(self, operation: Operation, variables: Variables) -> None:
+    def check(self, cost_of_operation: Cost, variables: Variables) -> None:
         """Raises TooMuchAsked where the operation would cost too much with these variables."""
-        cost = operation.cost(variables)
+        cost = cost_of_operation(variables)
         if cost > self._limits.cost:
             raise TooMuchAsked(
                 f"This query may bring {cost} objects; {self._limits.cost} are the most: ask for smaller pages.",
@@ -118,12 +107,12 @@ class Documents:
             raise TooMuchAsked("The query is nested too deeply.") from None
         if errors := validate(self._schema, document, max_errors=20):
             raise QueryRefused(errors)
-        operations: dict[str, Operation] = {}
+        costs: dict[str, Cost] = {}
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
-                cost = cost_of(self._schema, document, definition, self._limits)
-                operations[definition.name.value if definition.name else ""] = Operation(definition, cost)
-        return Prepared(document, operations, len(query))
+                name = definition.name.value if definition.name else ""
+                costs[name] = cost_of(self._schema, document, definition, self._limits)
+        return Prepared(document, costs, len(query))
 
     def _keep(self, key: str, prepared: Prepared) -> None:
         with self._lock:

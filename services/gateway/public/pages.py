@@ -43,6 +43,10 @@ _NOT_KEPT = ("Cache-Control", "no-store")
 log = structlog.get_logger(__name__)
 
 
+class OnlyATest(NotFound):
+    """The link stands in a test message: nobody is behind it, and nothing may change."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublicDesk:
     """What the public pages work with."""
@@ -73,7 +77,8 @@ def public_pages(desk: PublicDesk) -> Blueprint:
     _preferences(pages, desk)
     _sender_proof(pages, desk)
     _invitation(pages, desk)
-    pages.register_error_handler(FanfareError, lambda error: _sorry(error))
+    pages.register_error_handler(FanfareError, _sorry)
+    pages.app_errorhandler(404)(lambda _error: _sorry(RunUnknown("There is no such page.")))
     return pages
 
 
@@ -350,11 +355,14 @@ def _invitation_form(desk: PublicDesk, token: str, problem: str = "") -> Respons
 
 
 def _message(desk: PublicDesk, token: str, number: int) -> tuple[Link, RunFacts]:
-    """What the token of a message stands for. Raises TokenInvalid, also for a token of another page."""
+    """What the token of a message stands for. Raises TokenInvalid, also for a token of another page; OnlyATest."""
     link = desk.tokens.read(token)
     if link.number != number:
         raise TokenInvalid
-    return link, desk.runs.facts(link.run)
+    facts = desk.runs.facts(link.run)
+    if not facts.launched_at:
+        raise OnlyATest("This is a test message.")
+    return link, facts
 
 
 def _form() -> dict[str, list[str]]:
@@ -364,9 +372,8 @@ def _form() -> dict[str, list[str]]:
 
 
 def _texts(stated: str) -> tuple[Mapping[str, str], str]:
-    """The texts in the language of the browser, or where it names none, of the person."""
-    accepted = request.headers.get("Accept-Language", "")
-    locale = language_of(accepted or stated)
+    """The texts in the language of the browser, or where it names none of ours, of the person."""
+    locale = language_of(request.headers.get("Accept-Language", ""), stated)
     return TEXTS[locale], locale
 
 
@@ -384,7 +391,9 @@ def _page(template: str, locale: str, community: str, *, status: int = 200, **sh
 
 def _sorry(error: FanfareError) -> Response:
     t, locale = _texts("")
-    if isinstance(error, RunUnknown) or error.kind in (Kind.NOT_FOUND, Kind.INVALID, Kind.CONFLICT):
+    if isinstance(error, OnlyATest):
+        return _page("said.html", locale, "", title=t["test_title"], text=t["test_text"])
+    if error.kind in (Kind.NOT_FOUND, Kind.INVALID, Kind.CONFLICT):
         return _page("said.html", locale, "", status=404, title=t["gone_title"], text=t["gone_text"])
     log.warning("public_page_away", reason=error.reason)
     page = _page(

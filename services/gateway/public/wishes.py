@@ -34,14 +34,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A member as the pages greet them. ``known`` is False where members was away."""
+    """A member as the pages greet them; without a name where members was away."""
 
     member: str
     name: str
     locale: str
     state: str
     shared_with: tuple[str, ...] = ()
-    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class Wishes:
             others = self._people(facts, list(first.shared_with)) if first.shared_with else []
         except FanfareError as error:
             log.warning("household_unknown", reason=error.reason, run=facts.run)
-            return [Person(member, "", "", "active", known=False)]
+            return [Person(member, "", "", "active")]
         return [first, *(other for other in others if other.state not in ("erased", "missing"))]
 
     def _people(self, facts: RunFacts, members: Sequence[str]) -> list[Person]:
@@ -126,12 +125,6 @@ class Wishes:
             "MemberService.GetMembers", request, self._as_member(facts, members[0], "members.read")
         )
         return list(answer.members)
-
-    def reasons_why(self, facts: RunFacts, member: str) -> Any:
-        """Every verdict of permission and the ledger behind it."""
-        request = member_service_pb2.ExplainPermissionRequest(member=member)
-        metadata = self._as_member(facts, member, "members.read")
-        return self._rooms.call("MemberService.ExplainPermission", request, metadata)
 
     def catalogue(self, facts: RunFacts, member: str) -> Catalogue:
         """What the community calls its relations and reasons."""
@@ -171,7 +164,8 @@ class Wishes:
         )
         self._unsubscribes.insert(stored_scope(facts.agency, facts.community, "service:gateway"), [document])
         self._nudge()
-        self._suppress(facts, asked.member, asked.purposes, now)
+        for member in (asked.member, *asked.also):
+            self._suppress(facts, member, asked.purposes, now)
         for member in (asked.member, *asked.also):
             self._object(facts, member, replace(asked, member=member), f"{wish_id}.{member}", now)
 

@@ -7,9 +7,6 @@ from types import MappingProxyType
 
 ENGLISH = {
     "lang": "en",
-    "yes": "yes",
-    "no": "no",
-    "you": "you",
     # not found, away
     "gone_title": "This link leads nowhere",
     "gone_text": "It is incomplete, or the page behind it is no longer there. Open it again from the message, "
@@ -17,6 +14,8 @@ ENGLISH = {
     "away_title": "One moment, please",
     "away_text": "We cannot answer just now. Please try again in a minute: nothing you asked for is lost.",
     "again": "Try again",
+    "test_title": "This is a test message",
+    "test_text": "In the message itself, this link opens the page of whoever receives it. Here nothing changes.",
     # unsubscribe
     "unsubscribe_title": "Unsubscribe from {community}",
     "unsubscribe_text": "Choose what should stop. Nothing happens until you press the button.",
@@ -77,9 +76,6 @@ ENGLISH = {
 
 FRENCH = {
     "lang": "fr",
-    "yes": "oui",
-    "no": "non",
-    "you": "vous",
     "gone_title": "Ce lien ne mène nulle part",
     "gone_text": "Il est incomplet, ou la page n’existe plus. Rouvrez-le depuis le message, ou écrivez à qui vous "
     "l’a envoyé.",
@@ -87,6 +83,8 @@ FRENCH = {
     "away_text": "Nous ne pouvons pas répondre tout de suite. Réessayez dans une minute : rien de ce que vous avez "
     "demandé n’est perdu.",
     "again": "Réessayer",
+    "test_title": "Ceci est un message d’essai",
+    "test_text": "Dans le message lui-même, ce lien ouvre la page de qui le reçoit. Ici, rien ne change.",
     "unsubscribe_title": "Se désabonner de {community}",
     "unsubscribe_text": "Choisissez ce qui doit cesser. Rien ne change avant que vous n’appuyiez sur le bouton.",
     "what": "Ce qui doit cesser",

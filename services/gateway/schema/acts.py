@@ -89,6 +89,7 @@ def act(
             stored = BATCHES[kind](asking, [given[key]]).get(given[key])
             if stored is not None:
                 getattr(request, flatten).CopyFrom(getattr(stored, flatten))
+                request.version = stored.version  # what others write meanwhile is not overwritten
         named = fill(request, given, flatten=parts)
         for mask in masks:
             getattr(request, mask).paths.extend(named)

@@ -28,6 +28,7 @@ class Campaign(Mirror):
 
     community = one("community", "Community")
     objective = one("draft.objective", "Objective")
+    segment = one("draft.segment", "Segment", "The saved segment that the rule was taken from.")
     account = one("draft.account", "Account", "The channel account that sends.")
     template = one("template", "Template", "The template it began with.")
     figures = graphene.Field(named("Figures"), description="What came of it, so far.", resolver=_figures)

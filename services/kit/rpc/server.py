@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha import reflection
 from services.kit.errors import FanfareError, Forbidden, Unauthenticated
 from services.kit.rpc.status import internal_status, status_of
 from services.kit.rpc.trust import Identity, Verifier
+from services.kit.rpc.walls import Walls
 from services.kit.scope import Scope
 
 LARGEST_MESSAGE = 16 * 1024 * 1024
@@ -40,6 +41,7 @@ class Caller:
     identity: Identity
     locale: str
     trace: str
+    walls: Walls | None = None
 
     @property
     def actor(self) -> str:
@@ -47,7 +49,7 @@ class Caller:
 
     def in_community(self, community: str) -> Scope:
         """The scope of the community that the request names; NotFound where it is not the caller's."""
-        return self.scope.within(community)
+        return self.walls.enter(self.scope, community) if self.walls else self.scope.within(community)
 
 
 class AnsweredBefore(Protocol):
@@ -65,7 +67,10 @@ class Service:
 
 
 class RpcServer:
-    """A gRPC server with authentication, grants, errors of the field, health and reflection."""
+    """A gRPC server with authentication, grants, errors of the field, health and reflection.
+
+    ``walls`` are for a room that must ask another whose a community is.
+    """
 
     def __init__(
         self,
@@ -74,10 +79,12 @@ class RpcServer:
         verifier: Verifier,
         *,
         answered: AnsweredBefore | None = None,
+        walls: Walls | None = None,
         threads: int = 16,
     ) -> None:
         self._verifier = verifier
         self._answered = answered
+        self._walls = walls
         self._server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
             options=[
@@ -151,7 +158,7 @@ class RpcServer:
             raise Unauthenticated("The call carries no token.")
         identity = self._verifier.identity(token)
         trace = metadata.get("traceparent") or new_trace()
-        return Caller(identity.scope_for(grant), identity, metadata.get("accept-language", "en"), trace)
+        return Caller(identity.scope_for(grant), identity, metadata.get("accept-language", "en"), trace, self._walls)
 
     def _once(
         self,

@@ -31,6 +31,14 @@ Grants = Mapping[str, frozenset[str]]
 """Community id, or ``WHOLE_AGENCY``, to the grants held there."""
 
 
+class NotAllowed(Forbidden):
+    reason = "not-allowed"
+
+    def __init__(self, grant: str, field: str = "") -> None:
+        said = f"This needs the grant {grant}: ask an owner of the agency for a role that has it."
+        super().__init__(said, field=field, grant=grant)
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who a verified token speaks for, until ``expires_at`` (UTC milliseconds)."""
@@ -47,7 +55,7 @@ class Identity:
             return Scope(self.agency, None, self.actor)
         communities = frozenset(place for place, held in self.grants.items() if grant in held)
         if not communities:
-            raise Forbidden(f"This needs the grant {grant}.", grant=grant)
+            raise NotAllowed(grant)
         return Scope(self.agency, communities, self.actor)
 
 
