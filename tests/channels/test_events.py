@@ -20,6 +20,7 @@ from services.channels.events_in import TOPICS, handlers
 from services.channels.events_out import EVENTS_OUT
 from services.channels.grpc_api import AccountApi, DeliveryApi
 from services.channels.use_cases import suppressing
+from services.channels.use_cases.accounts import opened
 from services.kit.clock import SystemClock
 from services.kit.consume import Consumer
 from services.kit.errors import FanfareError, Kind
@@ -210,6 +211,10 @@ def test_an_operator_controls_a_run_and_asks_why_over_the_wire(stage: Stage) -> 
         )
         assert (changed.account.state, changed.account.rate_per_minute) == ("paused", 0)
         assert not changed.account.DESCRIPTOR.fields_by_name.get("password")
+        anew = account_service_pb2.ChangeAccountRequest(account=order.account, name="Le club", password="new")
+        changed = accounts.ChangeAccount(anew, metadata=operator)
+        assert (changed.account.state, changed.account.name) == ("paused", "Le club"), "the rest stays as it is"
+        assert opened(stage.room, stage.room.account(stage.scope, order.account)).password == "new"
         held = deliveries.HoldOutgoing(
             delivery_service_pb2.HoldOutgoingRequest(community=stage.community, cause="x"), metadata=operator
         )

@@ -385,7 +385,7 @@ def test_a_refused_password_alarms_the_account_and_nothing_is_lost(stage: Stage)
         (told,) = stage.events("AccountAlarmed")
         assert "535" in told["reason"]
         script.auth = lambda *_: "235 ok"
-        accounts.change_account(stage.room, stage.scope, account, state="active")
+        accounts.change_account(stage.room, stage.scope, account, accounts.AccountChange("active", password="right"))
         assert stage.wait_settled(order.run)["accepted"] == 12
 
 
