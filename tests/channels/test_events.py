@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +22,7 @@ from services.channels.domain.run import ORDER_FIELDS, RunOrder
 from services.channels.events_in import TOPICS, handlers
 from services.channels.events_out import EVENTS_OUT
 from services.channels.grpc_api import AccountApi, DeliveryApi
-from services.channels.use_cases import suppressing
+from services.channels.use_cases import planning, suppressing
 from services.channels.use_cases.accounts import opened
 from services.kit.clock import SystemClock
 from services.kit.consume import Consumer
@@ -33,6 +36,8 @@ from services.kit.rpc.trust import Signer, Verifier, make_key
 from services.kit.store.machinery import DeadLetterDocument, LeaseDocument
 from tests.channels.smtp_server import SmtpServer, wait_until
 from tests.channels.stage import IDS, Stage
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -153,6 +158,36 @@ def test_a_batch_whose_launch_is_not_known_is_kept_and_not_lost(stage: Stage, lo
     with at_work(stage, log):
         log.publish("campaigns", [event(stage, "campaigns", planned, planned.run, 1)])
         wait_until(lambda: letters.count(stage.scope) == 1)
+
+
+def test_what_was_parked_is_listed_and_replayed_by_a_command_beside_a_working_service(stage: Stage, log: Log) -> None:
+    def command(name: str) -> tuple[int, str]:
+        environment = {**os.environ, "FANFARE_DATA": str(stage.settings.data), "FANFARE_LOG": f"sqlite:///{log_file}"}
+        line = [sys.executable, "-m", "services.channels", name]
+        done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout
+
+    log_file = stage.folder / "log.sqlite"
+    make_key(stage.settings.keys_folder, "channels")
+    with SmtpServer() as server, at_work(stage, log):
+        (person,) = stage.people(1)
+        order = stage.order(stage.account(server.port))
+        group = audience_pb2.AudienceGroup(members=[person.member])
+        batch = campaign_events_pb2.BatchPlanned(run=order.run, sequence=0, groups=[group])
+        closed = campaign_events_pb2.RunPlanned(run=order.run, batches=1, members=1)
+        told = [event(stage, "campaigns", each, order.run, at) for at, each in enumerate([batch, closed])]
+        log.publish("campaigns", told)
+        wait_until(lambda: stage.store.collection(DeadLetterDocument).count(stage.scope) == 2)
+        status, said = command("replay")
+        assert status == 1 and "channels: 0 replayed\n" in said and "channels: 2 parked" in said
+        status, said = command("parked")
+        assert status == 1 and told[0].id in said and order.run in said
+        assert "UnknownRun (run-unknown)" in said and "waits behind" in said
+        planning.record_launch(stage.room, order)
+        status, said = command("replay")
+        assert (status, said) == (0, "channels: 2 replayed\nchannels: 0 parked\n")
+        assert stage.wait_settled(order.run)["accepted"] == 1
+        assert command("parked") == (0, "channels: 0 parked\n")
 
 
 @contextmanager
