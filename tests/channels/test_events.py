@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fanfare.campaigns.v1 import campaign_events_pb2, run_pb2
 from fanfare.channels.v1 import account_service_pb2, delivery_events_pb2, delivery_service_pb2
 from fanfare.channels.v1.account_service_pb2_grpc import AccountServiceStub
 from fanfare.channels.v1.delivery_service_pb2_grpc import DeliveryServiceStub
+from fanfare.gateway.v1 import public_events_pb2
 from fanfare.members.v1 import audience_pb2, member_events_pb2
 from services.channels.domain.run import ORDER_FIELDS, RunOrder
 from services.channels.events_in import TOPICS, handlers
@@ -149,6 +151,59 @@ def test_an_erasure_is_acknowledged_once_and_forgets_the_members_suppressions(st
     assert [(each.member, each.erasure) for each in acknowledged] == [(person.member, "era_1")]
     subject = suppressing.member_subject(stage.community, "email", person.member)
     assert not stage.room.suppressions.get(stage.scope, [subject])
+
+
+def test_an_unsubscribe_that_channels_was_away_for_is_heard_of_from_the_log(stage: Stage, log: Log) -> None:
+    child, twin = stage.people(2)
+    said = public_events_pb2.UnsubscribeRequested(
+        member=child.member, also=[twin.member], channel="email", purposes=["news"], at=stage.clock.now()
+    )
+    log.publish("gateway", [event(stage, "gateway", said, "uns_1", 1)])
+    with at_work(stage, log), SmtpServer() as server:
+        wait_until(lambda: log.lag(TOPICS, "channels") == 0)
+        order = stage.order(stage.account(server.port))
+        stage.launch(order, [child, twin])
+        assert stage.wait_settled(order.run)["skipped"] == {"suppressed": 2}
+        assert not server.seen
+
+
+def test_an_unsubscribe_is_over_once_a_later_act_of_the_person_gives_the_purpose_back(stage: Stage, log: Log) -> None:
+    def allowed_again(purpose: str, at: int, allowed: bool = True) -> Event:
+        said = member_events_pb2.PermissionChanged(
+            member=person.member, purpose=purpose, channel="email", allowed=allowed
+        )
+        return replace(event(stage, "members", said, person.member, at), at=at)
+
+    def tell(*events: Event) -> list[str]:
+        log.publish("members", events)
+        wait_until(lambda: log.lag(TOPICS, "channels") == 0)
+        subject = suppressing.member_subject(stage.community, "email", person.member)
+        return list(stage.room.suppressions.get(stage.scope, [subject])[subject]["purposes"])
+
+    def unsubscribe(at: int, *purposes: str) -> None:
+        suppressing.suppress_member(
+            stage.room, stage.scope, stage.community, "email", person.member, purposes, "page", at
+        )
+
+    (person,) = stage.people(1)
+    unsubscribe(1_000, "news", "promotion")
+    suppressing.suppress_addresses(stage.room, stage.scope, stage.community, "email", [person.address])
+    with at_work(stage, log):
+        assert tell(allowed_again("news", 999), allowed_again("promotion", 2_000, allowed=False)) == [
+            "news",
+            "promotion",
+        ], "what came before the unsubscribe, and what takes away, gives nothing back"
+        assert tell(allowed_again("news", 2_000)) == ["promotion"]
+        unsubscribe(1_000, "news")
+        assert tell() == ["promotion"], "the same unsubscribe told again changes nothing"
+        unsubscribe(3_000, "news")
+        unsubscribe(4_000, "news")
+        assert tell(allowed_again("news", 3_500)) == ["promotion", "news"], "the last unsubscribe came after it"
+        assert tell(allowed_again("news", 4_001), allowed_again("promotion", 4_001)) == []
+    order = stage.order("acc_1")
+    assert suppressing.Suppressed(stage.room, stage.scope, order, [person.member], [person.address]).holds(
+        person.member, person.address
+    ), "an address that bounced is given back by nothing"
 
 
 def test_a_batch_whose_launch_is_not_known_is_kept_and_not_lost(stage: Stage, log: Log) -> None:
