@@ -1,4 +1,4 @@
-"""``python -m services run``: all of Fanfare on this machine."""
+"""``python -m services run | parked | replay``: all of Fanfare on this machine."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from services.supervisor_texts import Texts, texts_for
 # In the order of who asks whom: each finds those above it answering.
 SERVICES = {"members": "both", "campaigns": "both", "channels": "both", "gateway": "serve"}
 
+_Data = Annotated[Path | None, typer.Option(help="The data folder, instead of FANFARE_DATA.")]
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -29,13 +31,11 @@ def fanfare() -> None:
 
 @app.command()
 def run(
-    data: Annotated[Path | None, typer.Option(help="The data folder, instead of FANFARE_DATA.")] = None,
+    data: _Data = None,
     http: Annotated[str | None, typer.Option(help="The address to listen on, instead of FANFARE_HTTP.")] = None,
 ) -> None:
     """Start the services and keep them running, until Ctrl-C."""
-    for name, chosen in (("FANFARE_DATA", data), ("FANFARE_HTTP", http)):
-        if chosen is not None:
-            os.environ[name] = str(chosen)
+    _choose(FANFARE_DATA=data, FANFARE_HTTP=http)
     texts = texts_for(os.environ)
     try:
         settings = load(Settings)
@@ -50,6 +50,29 @@ def run(
         _refuse(texts.address_refused.format(reason=error.message) if error.field == "FANFARE_HTTP" else error.message)
     except FanfareError as error:
         _refuse(error.message)
+
+
+@app.command()
+def parked(data: _Data = None) -> None:
+    """List the events that a service could not handle, and why; status 1 where there are some."""
+    _in_every_service("parked", data)
+
+
+@app.command()
+def replay(data: _Data = None) -> None:
+    """Try the events that could not be handled again, in their order, beside a running platform."""
+    _in_every_service("replay", data)
+
+
+def _in_every_service(command: str, data: Path | None) -> NoReturn:
+    _choose(FANFARE_DATA=data)
+    statuses = [subprocess.run((sys.executable, "-m", f"services.{name}", command)).returncode for name in SERVICES]
+    sys.exit(max(statuses))
+
+
+def _choose(**chosen: object) -> None:
+    """What the command line says comes before the environment."""
+    os.environ |= {name: str(value) for name, value in chosen.items() if value is not None}
 
 
 def _prepare(settings: Settings, texts: Texts, lock: int) -> Plan:

@@ -1,4 +1,4 @@
-"""``python -m services.campaigns serve | work | both``."""
+"""``python -m services.campaigns serve | work | both | parked | replay``."""
 
 from services.campaigns.settings import CampaignsSettings
 from services.campaigns.wiring import wire

@@ -1,4 +1,4 @@
-"""``python -m services.channels serve | work | both``."""
+"""``python -m services.channels serve | work | both | parked | replay``."""
 
 from services.channels.settings import ChannelsSettings
 from services.channels.wiring import wire

@@ -17,11 +17,11 @@ from services.channels.domain.content import Revision
 from services.channels.domain.gate import Recipient
 from services.channels.domain.run import RunOrder
 from services.channels.saying import revision_of
+from services.channels.use_cases.room import ACTOR
 from services.kit.errors import Unavailable
 from services.kit.rpc.client import Peer
 from services.kit.scope import Scope, stored_scope
 
-_ACTOR = "service:channels"
 _REVISIONS = 64
 
 
@@ -41,9 +41,9 @@ class MembersClient:
             purpose=order.purpose,
             fields=fields,
         )
-        scope = stored_scope(order.agency, order.community, _ACTOR)
+        scope = stored_scope(order.agency, order.community, ACTOR)
         response = self._stub.ResolveRecipients(request, metadata=self._peer.as_service(scope))
-        if len(response.recipients) != len(members):
+        if [recipient.member for recipient in response.recipients] != list(members):
             raise Unavailable("Members answered for other members than asked: sending waits.")
         return cast(Sequence[Recipient], response.recipients)
 
@@ -79,5 +79,5 @@ class CampaignsClient:
 
     def _ask(self, order: RunOrder, number: int) -> Revision:
         request = run_service_pb2.GetRevisionRequest(run=order.run, number=number)
-        scope = stored_scope(order.agency, order.community, _ACTOR)
+        scope = stored_scope(order.agency, order.community, ACTOR)
         return revision_of(self._stub.GetRevision(request, metadata=self._peer.as_service(scope)).revision)

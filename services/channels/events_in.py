@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fanfare.campaigns.v1 import campaign_events_pb2 as campaigns
+from fanfare.gateway.v1 import public_events_pb2 as public
 from fanfare.members.v1 import member_events_pb2 as members
 from services.channels.domain.run import RunState
 from services.channels.saying import order_of
-from services.channels.use_cases import controlling, erasing, planning
+from services.channels.use_cases import controlling, erasing, planning, suppressing
 from services.channels.use_cases.room import ACTOR, Room
 from services.kit.consume import Handler
 from services.kit.log.port import Event
 from services.kit.scope import Scope, stored_scope
 
-TOPICS = ("campaigns", "members")
+TOPICS = ("campaigns", "members", "gateway")
 
 
 def handlers(room: Room) -> Mapping[str, Handler]:
@@ -53,6 +54,31 @@ def handlers(room: Room) -> Mapping[str, Handler]:
             if run:
                 controlling.control_run(room, _scope(event), run, RunState.CANCELLED)
 
+    def unsubscribe_requested(events: list[Event]) -> None:
+        for event in events:  # most often told directly before; not where channels was away
+            said = public.UnsubscribeRequested.FromString(event.data)
+            for member in (said.member, *said.also):
+                suppressing.suppress_member(
+                    room,
+                    _scope(event),
+                    event.community,
+                    said.channel,
+                    member,
+                    list(said.purposes),
+                    "unsubscribed",
+                    said.at,
+                )
+
+    def permission_changed(events: list[Event]) -> None:
+        regained: dict[tuple[str, str], list[suppressing.Regained]] = {}
+        for event in events:
+            said = members.PermissionChanged.FromString(event.data)
+            if said.allowed and said.channel:
+                each = suppressing.Regained(said.member, said.channel, said.purpose, event.at)
+                regained.setdefault((event.agency, event.community), []).append(each)
+        for (agency, community), those in regained.items():
+            suppressing.lift_suppressions(room, stored_scope(agency, community, ACTOR), community, those)
+
     def member_erased(events: list[Event]) -> None:
         for event in events:
             said = members.MemberErased.FromString(event.data)
@@ -65,6 +91,8 @@ def handlers(room: Room) -> Mapping[str, Handler]:
         "fanfare.campaigns.v1.RevisionMade": revision_made,
         "fanfare.campaigns.v1.CampaignFinished": campaign_finished,
         "fanfare.campaigns.v1.CampaignCancelled": campaign_cancelled,
+        "fanfare.gateway.v1.UnsubscribeRequested": unsubscribe_requested,
+        "fanfare.members.v1.PermissionChanged": permission_changed,
         "fanfare.members.v1.MemberErased": member_erased,
     }
 

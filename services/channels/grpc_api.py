@@ -46,10 +46,10 @@ class AccountApi:
     def ChangeAccount(
         self, request: accounts_pb.ChangeAccountRequest, caller: Caller
     ) -> accounts_pb.ChangeAccountResponse:
-        rate = request.rate_per_minute if request.HasField("rate_per_minute") else -1
-        changed = accounts.change_account(
-            self._room, caller.scope, request.account, state=request.state, rate_per_minute=rate
+        said = accounts.AccountChange(
+            **{each.name: value for each, value in request.ListFields() if each.name != "account"}
         )
+        changed = accounts.change_account(self._room, caller.scope, request.account, said)
         return accounts_pb.ChangeAccountResponse(account=_account(changed))
 
     def TestAccount(self, request: accounts_pb.TestAccountRequest, caller: Caller) -> accounts_pb.TestAccountResponse:

@@ -1,4 +1,4 @@
-"""``python -m services.gateway init | serve | schema | add-agency``."""
+"""``python -m services.gateway init | serve | parked | replay | schema | add-agency``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.kit.clock import SystemClock
 from services.kit.errors import FanfareError, Invalid
 from services.kit.ids import Ids
 from services.kit.logs import start_logging
-from services.kit.process import live
+from services.kit.process import carry_out, live
 from services.kit.settings import load
 
 SCHEMA_FILE = Path(__file__).parents[2] / "schema.graphql"
@@ -77,6 +77,24 @@ def serve() -> None:
             drain_seconds=settings.drain_seconds,
         )
     )
+
+
+@app.command()
+def parked() -> None:
+    """List the events that could not be handled, and why."""
+    _carry_out("parked")
+
+
+@app.command()
+def replay() -> None:
+    """Try the events that could not be handled again, in their order."""
+    _carry_out("replay")
+
+
+def _carry_out(command: str) -> None:
+    settings = load(GatewaySettings)
+    start_logging(SERVICE, settings)
+    sys.exit(carry_out(command, SERVICE, wire(settings)))
 
 
 @app.command()

@@ -66,6 +66,7 @@ FRENCH: dict[str, str] = {
     "operators-only": "Seul un opérateur connecté peut le faire, pas une clé d’API.",
     "page-size-invalid": "Une page contient de 1 à {most} éléments.",
     "partition-lost": "Un autre lecteur a pris la suite.",
+    "password-needed": "Un mot de passe n’est donné qu’au serveur pour lequel il a été saisi : ressaisissez-le.",
     "password-too-weak": "Un mot de passe a de 10 à 256 caractères.",
     "pause-first": "La campagne est en cours : mettez-la en pause d’abord.",
     "persisted-query-not-found": "Cette requête n’est pas (ou plus) connue par son empreinte : envoyez-la avec.",

@@ -105,20 +105,24 @@ class Consumer:
                 logger.info("partition_lost", group=self._group, message=error.message)
         return len(received)
 
+    def parked(self) -> Iterator[Document]:
+        """The dead letters, in the order in which they will be replayed."""
+        for page in self._dead_letters.stream(self._scope, Equals("group", self._group), page=200):
+            yield from page
+
     def replay_dead_letters(self) -> Replayed:
         """Try the parked events again, in order; a subject whose event still fails keeps all that is behind it."""
         handled = 0
         failing: set[str] = set()
         while True:
             progress = 0
-            for page in self._dead_letters.stream(self._scope, Equals("group", self._group), page=200):
-                for letter in page:
-                    if letter["subject"] in failing:
-                        continue
-                    if self._replayed(letter):
-                        progress += 1
-                    else:
-                        failing.add(letter["subject"])
+            for letter in self.parked():
+                if letter["subject"] in failing:
+                    continue
+                if self._replayed(letter):
+                    progress += 1
+                else:
+                    failing.add(letter["subject"])
             handled += progress
             if not progress:  # a live consumer may have parked more behind those just handled
                 return Replayed(handled, self._dead_letters.count(self._scope, Equals("group", self._group)))

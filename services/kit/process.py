@@ -1,6 +1,7 @@
 """How a service lives: it starts, says that it is ready, works until it is asked to stop, and finishes what is in hand.
 
-``python -m services.<room> serve | work | both``: answer calls, do background work, or both in one process.
+``python -m services.<room> serve | work | both``: answer calls, do background work, or both in one process;
+``parked | replay``: list the events that could not be handled, or try them again (``services.kit.parked``).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import structlog
 
 from services.kit.errors import FanfareError, Invalid
 from services.kit.logs import start_logging
+from services.kit.parked import COMMANDS
 from services.kit.settings import Settings, load
 from services.kit.supervised import READY_FILE, SUPERVISOR, WRONG_SETTING
 
@@ -67,13 +69,15 @@ def main(
 ) -> NoReturn:
     """The ``__main__`` of a service: read the settings, wire the parts, live, and exit."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if len(arguments) != 1 or arguments[0] not in MODES:
-        sys.exit(f"Say what to do: python -m services.{service} {' | '.join(MODES)}")
+    if len(arguments) != 1 or arguments[0] not in (*MODES, *COMMANDS):
+        sys.exit(f"Say what to do: python -m services.{service} {' | '.join((*MODES, *COMMANDS))}")
     mode = arguments[0]
     try:
         settings = load(settings_class)
         start_logging(service, settings)
         parts = wire(settings)
+        if mode in COMMANDS:
+            sys.exit(carry_out(mode, service, parts))
     except FanfareError as error:
         print(f"{service}: {error.message}", file=sys.stderr)
         sys.exit(WRONG_SETTING if isinstance(error, Invalid) else 1)
@@ -86,6 +90,14 @@ def main(
             drain_seconds=settings.drain_seconds,
         )
     )
+
+
+def carry_out(command: str, service: str, parts: Parts) -> int:
+    """One of ``COMMANDS``, beside the service that lives; the exit status."""
+    try:
+        return COMMANDS[command](service, parts.workers)
+    finally:
+        parts.close()
 
 
 def live(

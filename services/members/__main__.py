@@ -1,4 +1,4 @@
-"""``python -m services.members serve | work | both``."""
+"""``python -m services.members serve | work | both | parked | replay``."""
 
 from services.kit.process import main
 from services.members.settings import MembersSettings

@@ -15,7 +15,7 @@ from services.channels.domain.ledger import Ledger, Patience
 from services.channels.domain.run import RunOrder
 from services.channels.settings import ChannelsSettings
 from services.channels.use_cases import planning
-from services.channels.use_cases.accounts import NewAccount, add_account
+from services.channels.use_cases.accounts import NewAccount, add_account, confirm_sender, proof_token
 from services.channels.use_cases.explaining import Explanation, RunTotals, explain_delivery, get_totals
 from services.channels.use_cases.room import Room
 from services.channels.wiring import DOCUMENTS, room_of
@@ -96,7 +96,7 @@ class Stage:
         self._stop = threading.Event()
         self._senders: list[threading.Thread] = []
 
-    def account(self, port: int, **changes: Any) -> str:
+    def account(self, port: int, *, proven: bool = True, **changes: Any) -> str:
         given = {
             "community": self.community,
             "channel": "email",
@@ -106,7 +106,10 @@ class Stage:
             "port": port,
             "security": "none",
         }
-        return add_account(self.room, self.scope, NewAccount(**{**given, **changes})).id
+        account = add_account(self.room, self.scope, NewAccount(**{**given, **changes}))
+        if proven:
+            confirm_sender(self.room, proof_token(self.room, account))
+        return account.id
 
     def order(self, account: str, **changes: Any) -> RunOrder:
         given = {

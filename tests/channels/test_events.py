@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +18,14 @@ from fanfare.campaigns.v1 import campaign_events_pb2, run_pb2
 from fanfare.channels.v1 import account_service_pb2, delivery_events_pb2, delivery_service_pb2
 from fanfare.channels.v1.account_service_pb2_grpc import AccountServiceStub
 from fanfare.channels.v1.delivery_service_pb2_grpc import DeliveryServiceStub
+from fanfare.gateway.v1 import public_events_pb2
 from fanfare.members.v1 import member_events_pb2
 from services.channels.domain.run import ORDER_FIELDS, RunOrder
 from services.channels.events_in import TOPICS, handlers
 from services.channels.events_out import EVENTS_OUT
 from services.channels.grpc_api import AccountApi, DeliveryApi
-from services.channels.use_cases import suppressing
+from services.channels.use_cases import planning, suppressing
+from services.channels.use_cases.accounts import opened
 from services.kit.clock import SystemClock
 from services.kit.consume import Consumer
 from services.kit.errors import FanfareError, Kind
@@ -32,6 +38,8 @@ from services.kit.rpc.trust import Signer, Verifier, make_key
 from services.kit.store.machinery import DeadLetterDocument, LeaseDocument
 from tests.channels.smtp_server import SmtpServer, wait_until
 from tests.channels.stage import IDS, Stage
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -145,12 +153,95 @@ def test_an_erasure_is_acknowledged_once_and_forgets_the_members_suppressions(st
     assert not stage.room.suppressions.get(stage.scope, [subject])
 
 
+def test_an_unsubscribe_that_channels_was_away_for_is_heard_of_from_the_log(stage: Stage, log: Log) -> None:
+    child, twin = stage.people(2)
+    said = public_events_pb2.UnsubscribeRequested(
+        member=child.member, also=[twin.member], channel="email", purposes=["news"], at=stage.clock.now()
+    )
+    log.publish("gateway", [event(stage, "gateway", said, "uns_1", 1)])
+    with at_work(stage, log), SmtpServer() as server:
+        wait_until(lambda: log.lag(TOPICS, "channels") == 0)
+        order = stage.order(stage.account(server.port))
+        stage.launch(order, [child, twin])
+        assert stage.wait_settled(order.run)["skipped"] == {"suppressed": 2}
+        assert not server.seen
+
+
+def test_an_unsubscribe_is_over_once_a_later_act_of_the_person_gives_the_purpose_back(stage: Stage, log: Log) -> None:
+    def allowed_again(purpose: str, at: int, allowed: bool = True) -> Event:
+        said = member_events_pb2.PermissionChanged(
+            member=person.member, purpose=purpose, channel="email", allowed=allowed
+        )
+        return replace(event(stage, "members", said, person.member, at), at=at)
+
+    def tell(*events: Event) -> list[str]:
+        log.publish("members", events)
+        wait_until(lambda: log.lag(TOPICS, "channels") == 0)
+        subject = suppressing.member_subject(stage.community, "email", person.member)
+        return list(stage.room.suppressions.get(stage.scope, [subject])[subject]["purposes"])
+
+    def unsubscribe(at: int, *purposes: str) -> None:
+        suppressing.suppress_member(
+            stage.room, stage.scope, stage.community, "email", person.member, purposes, "page", at
+        )
+
+    (person,) = stage.people(1)
+    unsubscribe(1_000, "news", "promotion")
+    suppressing.suppress_addresses(stage.room, stage.scope, stage.community, "email", [person.address])
+    with at_work(stage, log):
+        assert tell(allowed_again("news", 999), allowed_again("promotion", 2_000, allowed=False)) == [
+            "news",
+            "promotion",
+        ], "what came before the unsubscribe, and what takes away, gives nothing back"
+        assert tell(allowed_again("news", 2_000)) == ["promotion"]
+        unsubscribe(1_000, "news")
+        assert tell() == ["promotion"], "the same unsubscribe told again changes nothing"
+        unsubscribe(3_000, "news")
+        unsubscribe(4_000, "news")
+        assert tell(allowed_again("news", 3_500)) == ["promotion", "news"], "the last unsubscribe came after it"
+        assert tell(allowed_again("news", 4_001), allowed_again("promotion", 4_001)) == []
+    order = stage.order("acc_1")
+    assert suppressing.Suppressed(stage.room, stage.scope, order, [person.member], [person.address]).holds(
+        person.member, person.address
+    ), "an address that bounced is given back by nothing"
+
+
 def test_a_batch_whose_launch_is_not_known_is_kept_and_not_lost(stage: Stage, log: Log) -> None:
     planned = campaign_events_pb2.BatchPlanned(run=IDS.new("run"), sequence=0, members=[IDS.new("mbr")])
     letters = stage.store.collection(DeadLetterDocument)
     with at_work(stage, log):
         log.publish("campaigns", [event(stage, "campaigns", planned, planned.run, 1)])
         wait_until(lambda: letters.count(stage.scope) == 1)
+
+
+def test_what_was_parked_is_listed_and_replayed_by_a_command_beside_a_working_service(stage: Stage, log: Log) -> None:
+    def command(name: str) -> tuple[int, str]:
+        environment = {**os.environ, "FANFARE_DATA": str(stage.settings.data), "FANFARE_LOG": f"sqlite:///{log_file}"}
+        line = [sys.executable, "-m", "services.channels", name]
+        done = subprocess.run(line, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout
+
+    log_file = stage.folder / "log.sqlite"
+    make_key(stage.settings.keys_folder, "channels")
+    with SmtpServer() as server, at_work(stage, log):
+        (person,) = stage.people(1)
+        order = stage.order(stage.account(server.port))
+        group = audience_pb2.AudienceGroup(members=[person.member])
+        batch = campaign_events_pb2.BatchPlanned(run=order.run, sequence=0, groups=[group])
+        closed = campaign_events_pb2.RunPlanned(run=order.run, batches=1, members=1)
+        told = [event(stage, "campaigns", each, order.run, at) for at, each in enumerate([batch, closed])]
+        log.publish("campaigns", told)
+        wait_until(lambda: stage.store.collection(DeadLetterDocument).count(stage.scope) == 2)
+        status, said = command("replay")
+        assert status == 1 and "channels: 0 replayed\n" in said and "channels: 2 parked" in said
+        status, said = command("parked")
+        assert status == 1 and told[0].id in said and order.run in said
+        assert "UnknownRun (run-unknown)" in said and "waits behind" in said
+        planning.record_launch(stage.room, order)
+        status, said = command("replay")
+        assert (status, said) == (0, "channels: 2 replayed\nchannels: 0 parked\n")
+        assert stage.wait_settled(order.run)["accepted"] == 1
+        assert command("parked") == (0, "channels: 0 parked\n")
 
 
 @contextmanager
@@ -209,6 +300,10 @@ def test_an_operator_controls_a_run_and_asks_why_over_the_wire(stage: Stage) -> 
         )
         assert (changed.account.state, changed.account.rate_per_minute) == ("paused", 0)
         assert not changed.account.DESCRIPTOR.fields_by_name.get("password")
+        anew = account_service_pb2.ChangeAccountRequest(account=order.account, name="Le club", password="new")
+        changed = accounts.ChangeAccount(anew, metadata=operator)
+        assert (changed.account.state, changed.account.name) == ("paused", "Le club"), "the rest stays as it is"
+        assert opened(stage.room, stage.room.account(stage.scope, order.account)).password == "new"
         held = deliveries.HoldOutgoing(
             delivery_service_pb2.HoldOutgoingRequest(community=stage.community, cause="x"), metadata=operator
         )

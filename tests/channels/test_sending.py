@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 import pytest
 
@@ -385,7 +386,7 @@ def test_a_refused_password_alarms_the_account_and_nothing_is_lost(stage: Stage)
         (told,) = stage.events("AccountAlarmed")
         assert "535" in told["reason"]
         script.auth = lambda *_: "235 ok"
-        accounts.change_account(stage.room, stage.scope, account, state="active")
+        accounts.change_account(stage.room, stage.scope, account, accounts.AccountChange("active", password="right"))
         assert stage.wait_settled(order.run)["accepted"] == 12
 
 
@@ -398,6 +399,23 @@ def test_a_server_that_always_hangs_up_is_not_hammered_and_the_tries_end(stage: 
         assert totals["accepted"] == 0 and totals["unknown"] == 0
         assert totals["skipped"].get("expired", 0) + totals["refused"] == 30
         assert server.connections < 60
+
+
+def test_a_long_stretch_of_dead_addresses_is_worked_off_though_the_server_hangs_up_again_and_again(
+    stage: Stage,
+) -> None:
+    refused_by_session: Counter[int] = Counter()
+
+    def rcpt(_: str, session: Session) -> str:
+        refused_by_session[session.number] += 1
+        return "550 5.1.1 no such user" if refused_by_session[session.number] < 4 else HANG_UP
+
+    with SmtpServer(Script(rcpt=rcpt)) as server:
+        order = stage.order(stage.account(server.port))
+        stage.launch(order, stage.people(120))
+        stage.send(Ways(handful=5, lanes=4, lease=60_000, patience=Patience((100,) * 50, 100)))
+        assert stage.wait_settled(order.run)["refused"] == 120
+        assert len(stage.events("ContactPointBounced")) == 120
 
 
 def test_twenty_refusals_by_policy_stop_the_account(stage: Stage) -> None:

@@ -107,4 +107,5 @@ class Board:
         return seconds
 
     def went_well(self, account: str) -> None:
+        """Its server took a message, or told us that an address does not exist: it works, though it may hang up."""
         self._rests.pop(account, None)

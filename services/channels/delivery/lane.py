@@ -227,7 +227,7 @@ class Lane:
                 await self._in_thread(self._alarm, account, trouble.reply)
             board.rest(account.id)
             return [UNSENT] * len(marked.letters)
-        if any(answer.outcome is Outcome.ACCEPTED for answer in answers):
+        if any(answer.outcome is Outcome.ACCEPTED or answer.cause is Cause.BAD_ADDRESS for answer in answers):
             board.went_well(account.id)
         elif any(answer.cause is Cause.CONNECTION for answer in answers):
             board.rest(account.id)

@@ -20,6 +20,7 @@ HELD = "held"
 PAUSED = "paused"
 ACCOUNT = "account"
 RETRY = "retry"
+DEFERRING = frozenset((QUIET_HOURS, CAP_TURN))  # of verdicts that let a member wait
 
 _WORDS: dict[str, tuple[str, str]] = {
     "": ("", ""),

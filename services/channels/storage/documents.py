@@ -91,11 +91,15 @@ class PaceDocument(FanfareDocument):
 
 
 class SuppressionDocument(FanfareDocument):
-    """An address (by its keyed hash) or a member that is not written to, for these purposes; ``*`` is all."""
+    """An address (by its keyed hash) or a member that is not written to, for these purposes; ``*`` is all.
+
+    ``since``: when each purpose was last refused (UTC ms).
+    """
 
     SCHEMA_VERSION = 1
     channel = StringField(required=True)
     purposes = ListField(StringField())
+    since = DictField()
     causes = ListField(DictField())
 
     meta = {"collection": "suppressions", "looked_up_only": True}

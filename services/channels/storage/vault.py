@@ -33,8 +33,8 @@ class Vault:
     def seal(self, secret: str) -> str:
         return self._fernet.encrypt(secret.encode()).decode() if secret else ""
 
-    def open(self, sealed: str) -> str:
-        """Raises SecretUnreadable where the key that sealed it is gone."""
+    def open(self, sealed: str, field: str) -> str:
+        """Raises SecretUnreadable, naming ``field``, where the key that sealed it is gone."""
         if not sealed:
             return ""
         try:
@@ -42,5 +42,5 @@ class Vault:
         except InvalidToken as error:
             raise SecretUnreadable(
                 "A secret of this account cannot be decrypted: restore the keys folder, or enter the secret again.",
-                field="password",
+                field=field,
             ) from error

@@ -127,7 +127,7 @@ def control_of(room: Room, scope: Scope, run: str) -> Control:
     if state is RunState.PAUSED:
         return Control(reasons.PAUSED, revision)
     account = room.accounts.get(scope, [document["account"]]).get(document["account"])
-    if account is None or account["state"] != "active":
+    if account is None or account["state"] != "active" or not account["sender_verified_at"]:
         return Control(reasons.ACCOUNT, revision)
     return Control("", revision, account)
 

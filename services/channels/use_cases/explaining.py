@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.channels.domain import reasons
-from services.channels.domain.ledger import WORDS, Ledger, Standing
+from services.channels.domain.ledger import WORDS, Ledger, Standing, new_ledger
 from services.channels.use_cases.controlling import control_of
 from services.channels.use_cases.room import Room
 from services.kit.errors import Invalid
@@ -42,7 +42,8 @@ def explain_delivery(room: Room, scope: Scope, run: str, member: str, locale: st
     reason = standing.reason
     if standing.state in ("planned", "waiting"):
         reason = control_of(room, scope, run).obstacle or reason
-        if standing.state == "waiting" and standing.attempts and reason == standing.reason:
+        retried = standing.attempts and standing.reason not in reasons.DEFERRING
+        if standing.state == "waiting" and retried and reason == standing.reason:
             reason = reasons.RETRY
     sent = standing.state in ("handed_off", "accepted", "refused", "unknown")
     return Explanation(
@@ -65,8 +66,8 @@ def _ledger_of(room: Room, scope: Scope, run: str, member: str) -> tuple[Ledger,
         page = room.batches.find(scope, around, limit=50, after=after)
         for batch in page.documents:
             if member in batch["members"]:
-                document = room.ledgers.get(scope, [batch["_id"]])[batch["_id"]]
-                return Ledger(document, batch), batch["members"].index(member)
+                kept = room.ledgers.get(scope, [batch["_id"]]).get(batch["_id"])  # written right after its batch
+                return Ledger(kept or new_ledger(batch, room.clock.now()), batch), batch["members"].index(member)
         after = page.next
         if after is None:
             return None

@@ -10,7 +10,7 @@ from services.channels.domain.run import RunOrder, RunState
 from services.channels.use_cases.room import ACTOR, Room, UnknownRun, change
 from services.kit.ids import derived_id
 from services.kit.scope import Scope, stored_scope
-from services.kit.store.port import Document, Patch
+from services.kit.store.port import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +75,17 @@ def add_batches(room: Room, agency: str, community: str, planned: Sequence[Plann
         batches.append(_batch_document(run, batch))
     room.batches.insert(scope, batches)
     added = room.ledgers.insert(scope, [new_ledger(batch, now) for batch in batches])
-    asleep = [run["_id"] for run in runs.values() if not run.get("active")]
-    if added and asleep:
-        room.runs.patch(scope, [Patch(run, set={"active": 1}) for run in asleep])
+    for known in runs:
+        change(room.runs, scope, known, _woken)
     room.nudge()
     return len(added)
+
+
+def _woken(run: Document) -> Document | None:
+    """The run, to be looked at again. A cancelled one may retire at any moment: it is written even where it is awake,
+    so that whoever found nothing left of it before is too late."""
+    awake = run["active"] and run["state"] != RunState.CANCELLED.value
+    return None if awake else {**run, "active": 1}
 
 
 def _batch_document(run: Document, batch: PlannedBatch) -> Document:
@@ -100,15 +106,33 @@ def _batch_document(run: Document, batch: PlannedBatch) -> Document:
 
 
 def close_plan(room: Room, scope: Scope, run: str, batches: int) -> None:
-    """The plan is complete: so many batches, and no more."""
-    room.runs.patch(scope, [Patch(run, set={"batches": batches})])
+    """The plan is complete: so many batches, and no more. Raises UnknownRun for a run whose launch is not known."""
+    if _set(room, scope, run, batches=batches) is None:
+        raise UnknownRun
 
 
 def make_revision(room: Room, scope: Scope, run: str, number: int) -> None:
-    """What is not handed off yet gets this revision."""
-    room.runs.patch(scope, [Patch(run, max={"revision": number})])
+    """What is not handed off yet gets this revision. Raises UnknownRun for a run whose launch is not known."""
+    newer = change(
+        room.runs,
+        scope,
+        run,
+        lambda found: {**found, "revision": number} if number > (found["revision"] or 0) else None,
+    )
+    if newer is None:
+        raise UnknownRun
 
 
 def end_run(room: Room, scope: Scope, run: str) -> None:
     """Campaigns counts it as finished: nothing is looked for any more."""
-    room.runs.patch(scope, [Patch(run, set={"active": None})])
+    _set(room, scope, run, active=None)
+
+
+def _set(room: Room, scope: Scope, run: str, **fields: int | None) -> Document | None:
+    """Set these of the run, whatever others change of it meanwhile; None where there is no such run."""
+    return change(
+        room.runs,
+        scope,
+        run,
+        lambda found: {**found, **fields} if any(found.get(name) != fields[name] for name in fields) else None,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -18,7 +19,8 @@ from services.kit.scope import Scope, stored_scope
 from services.kit.store.port import Collection, Document
 
 T = TypeVar("T")
-_TRIES = 8
+_TRIES = 20
+_STEP_ASIDE_SECONDS = 0.001  # longer each time: who loses in step with a busy winner would lose every time
 ACTOR = "service:channels"
 
 
@@ -39,7 +41,7 @@ class UnknownAccount(NotFound):
 class Vault(Protocol):
     def seal(self, secret: str) -> str: ...
 
-    def open(self, sealed: str) -> str: ...
+    def open(self, sealed: str, field: str) -> str: ...
 
 
 class Members(Protocol):
@@ -115,7 +117,7 @@ def change(
 
     Returns the document as it stands then, or None where there is none.
     """
-    for _ in range(_TRIES):
+    for tried in range(_TRIES):
         found = collection.get(scope, [an_id]).get(an_id)
         if found is None:
             return None
@@ -124,4 +126,5 @@ def change(
             return found
         if collection.replace(scope, [changed]):
             return changed
+        time.sleep(tried * _STEP_ASIDE_SECONDS)
     raise VersionConflict("It was changed by others all the while: try again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from services.channels.domain.run import RunOrder
 from services.channels.use_cases.room import Room, change
@@ -58,6 +59,7 @@ def _suppress(
             "schema_version": 1,
             "channel": channel,
             "purposes": wanted,
+            "since": dict.fromkeys(wanted, at),
             "causes": [entry],
         }
         for subject in dict.fromkeys(subjects)
@@ -65,14 +67,52 @@ def _suppress(
     inserted = room.suppressions.insert(within, documents)
 
     def widen(found: Document) -> Document | None:
-        more = [purpose for purpose in wanted if purpose not in found["purposes"]]
-        if not more:
+        later = {purpose: at for purpose in wanted if at > found["since"].get(purpose, 0)}
+        if not later:  # told again; what was lifted since stays lifted
             return None
-        return {**found, "purposes": [*found["purposes"], *more], "causes": [*found["causes"], entry]}
+        more = [purpose for purpose in later if purpose not in found["purposes"]]
+        return {
+            **found,
+            "purposes": [*found["purposes"], *more],
+            "since": {**found["since"], **later},
+            "causes": [*found["causes"], entry] if more else found["causes"],
+        }
 
     for document in documents:
         if document["_id"] not in inserted:
             change(room.suppressions, within, document["_id"], widen)
+
+
+@dataclass(frozen=True, slots=True)
+class Regained:
+    """A member may be written to again for a purpose on a channel, since ``at`` (UTC ms)."""
+
+    member: str
+    channel: str
+    purpose: str
+    at: int
+
+
+def lift_suppressions(room: Room, scope: Scope, community: str, regained: Sequence[Regained]) -> None:
+    """Members found that a later, proven act of the person beats what they refused: the unsubscribe before it is over.
+
+    What the person refused after that act stands, and so do addresses that bounced, and a member's *all purposes*.
+    """
+    within = scope.within(community)
+    subjects = [member_subject(community, each.channel, each.member) for each in regained]
+    suppressed = room.suppressions.get(within, subjects)
+
+    def lift(found: Document) -> Document | None:
+        over = {
+            each.purpose
+            for each, subject in zip(regained, subjects, strict=True)
+            if subject == found["_id"] and each.at > found["since"].get(each.purpose, 0)
+        }
+        left = [purpose for purpose in found["purposes"] if purpose not in over]
+        return {**found, "purposes": left} if left != found["purposes"] else None
+
+    for subject in suppressed:
+        change(room.suppressions, within, subject, lift)
 
 
 class Suppressed:
