@@ -9,7 +9,7 @@ from typing import Any
 from services.kit.scope import Scope
 from services.kit.store.port import Document
 from services.members.domain.household import EXTERNAL, AddressTaken, claim_id, new_claim
-from services.members.domain.member import Member, contact_on
+from services.members.domain.member import Member, contact_on, says_who
 from services.members.domain.permission import Record
 from services.members.domain.values import CHANNELS, address_on
 from services.members.use_cases.registering import refuse_erased, share_addresses
@@ -74,6 +74,7 @@ def _apply(member: Member, changes: Changes) -> None:
         member.withdraw_reason(key)
     for key in changes.reasons_given:
         member.give_reason(key)
+    says_who(record)
 
 
 def relate_member(room: Room, scope: Scope, member: str, kind: str, since: str, until: str, source: str) -> Document:
@@ -100,10 +101,14 @@ def add_contact_point(room: Room, scope: Scope, member: str, channel: str, addre
 
 
 def remove_contact_point(room: Room, scope: Scope, member: str, contact_point: str) -> Document:
+    """Raises NobodyNamed for the last thing by which anybody knows who this is."""
     gone: list[Record] = []
-    changed = room.change(
-        scope, member, room.cause(scope), lambda m: gone.append(m.remove_contact_point(contact_point))
-    )
+
+    def act(changing: Member) -> None:
+        gone.append(changing.remove_contact_point(contact_point))
+        says_who(changing.record)
+
+    changed = room.change(scope, member, room.cause(scope), act)
     leave_claims(room, scope, changed, [(gone[-1]["channel"], gone[-1]["address"])])
     return changed
 

@@ -16,8 +16,9 @@ from services.members.domain.importing.folding import fold
 from services.members.domain.importing.guessing import guess_mapping
 from services.members.domain.importing.job import PAUSED, Import, new_import
 from services.members.domain.importing.mapping import Mapping as ListMapping
-from services.members.domain.importing.mapping import check_mapping, mapping_document, mapping_from
+from services.members.domain.importing.mapping import MappingWrong, check_mapping, mapping_document, mapping_from
 from services.members.domain.importing.reading import Format
+from services.members.domain.limits import LONGEST, within
 from services.members.domain.values import tidy
 from services.members.use_cases.imports_room import Imports, file_key
 from services.members.use_cases.room import persistently
@@ -25,7 +26,6 @@ from services.members.use_cases.room import persistently
 LARGEST_FILE = 1 << 30
 PIECE_LIMIT = 1 << 20
 KEPT = 7 * DAY  # of dry runs, and of files that nobody imported
-NAME_LIMIT = 120
 
 
 class UnknownMapping(NotFound):
@@ -88,9 +88,9 @@ def guess(
 def save_mapping(imports: Imports, scope: Scope, community_id: str, name: str, mapping: ListMapping) -> Document:
     """Keep a mapping under a name; one of the same name is replaced. Raises MappingWrong."""
     community = imports.room.community(scope, community_id)
-    name = tidy(name)
-    if not fold(name) or len(name) > NAME_LIMIT:
-        raise Invalid(f"Give the mapping a name of at most {NAME_LIMIT} characters.", field="name")
+    name = within(tidy(name), "label", "name")
+    if not fold(name):
+        raise Invalid("Give the mapping a name.", field="name")
     check_mapping(mapping, community, [column.heading for column in mapping.columns])
     made: Document = {
         "_id": f"{community_id}:{fold(name)}",
@@ -131,13 +131,15 @@ def start_import(imports: Imports, scope: Scope, community_id: str, order: Impor
         mapping = replace(mapping, declaration=replace(mapping.declaration, at=room.clock.now()))
     mapping = _of_this_file(mapping, guessed.format)
     check_mapping(mapping, community, guessed.format.headings)
+    if mapping.declaration and mapping.declaration.at > room.clock.now():
+        raise MappingWrong("This instant has not come: correct it.", field="mapping.declaration.at")
     record = new_import(
         import_id=room.ids.new("imp"),
         agency=community.agency,
         community=community_id,
         actor=scope.actor,
         file=order.file,
-        file_name=tidy(order.file_name)[:NAME_LIMIT],
+        file_name=tidy(order.file_name)[: LONGEST["label"]],
         file_format=guessed.format,
         mapping=mapping,
         dry_run=dry_run,

@@ -34,7 +34,7 @@ from services.members.domain.importing.plan import (
     addresses_of,
 )
 from services.members.domain.importing.proving import Proofs
-from services.members.domain.importing.refusals import refuses
+from services.members.domain.importing.refusals import Finding, refuses
 from services.members.domain.member import ERASED, RESTRICTED, Member
 from services.members.domain.permission import Record
 from services.members.domain.values import EMAIL, PHONE, day_of
@@ -345,9 +345,7 @@ class Planner:
     def _describe(self, member: Member, draft: Draft) -> None:
         record = member.record
         if draft.name() and name_key(draft.name()) != name_key(record["display_name"]):
-            member.rename(
-                given_name=draft.given_name, family_name=draft.family_name, display_name=draft.full_name or draft.name()
-            )
+            member.rename(given_name=draft.given_name, family_name=draft.family_name, display_name=draft.full_name)
         if draft.locale and draft.locale != record["locale"]:
             member.speaks(draft.locale)
         if draft.zone and draft.zone != record["zone"]:
@@ -395,17 +393,31 @@ class Planner:
             known = [r for r in member.record["relations"] if r["kind"] == kind]
             running = [r for r in known if permission.is_current(r, day_of(self._origin.at))]
             if ended:
-                if running:
-                    member.end_relation(kind, draft.until or self._yesterday)
+                if running and not draft.until:
+                    self._supersede_in(member, kind)
+                elif running:
+                    self._end(member, kind, draft)
                 elif not known:
                     member.relate(kind, draft.since, draft.until or self._yesterday, self._source)
             elif draft.since or draft.until or not running:
                 for other in SUPERSEDES.get(kind, ()):
-                    member.end_relation(other, self._yesterday)
+                    self._supersede_in(member, other)
                 try:
                     member.relate(kind, draft.since, draft.until, self._source)
                 except Invalid:
                     draft.found("relation", "dates-reversed")
+
+    def _supersede_in(self, member: Member, kind: str) -> None:
+        """Relations of the kind are over since yesterday; one that begins later, on its first day."""
+        begins = [tie["since"] for tie in member.record["relations"] if tie["kind"] == kind and tie["since"]]
+        member.end_relation(kind, max([self._yesterday, *begins]))
+
+    @staticmethod
+    def _end(member: Member, kind: str, draft: Draft) -> None:
+        try:
+            member.end_relation(kind, draft.until)
+        except Invalid:
+            draft.found("relation", "dates-reversed")
 
     # What to tell
 
@@ -413,18 +425,22 @@ class Planner:
         plan = self.plan
         plan.marks.append(mark)
         if draft.refused is not None:
-            plan.details.append({"row": draft.row, "findings": [["", draft.refused.code, dict(draft.refused.params)]]})
+            plan.details.append({"row": draft.row, "findings": [_kept(draft.refused)]})
             return
         if draft.findings or changes or mark in (CHANGED, MERGED):
             detail: Record = {"row": draft.row}
             if mark != CREATED:
                 detail["member"] = member
             if draft.findings:
-                detail["findings"] = [[f.field, f.code, dict(f.params)] for f in draft.findings]
+                detail["findings"] = [_kept(finding) for finding in draft.findings]
                 plan.counts["fields_refused"] += sum(refuses(f.code) for f in draft.findings)
             if changes:
                 detail["changes"] = changes
             plan.details.append(detail)
+
+
+def _kept(finding: Finding) -> list[Any]:
+    return [finding.field, finding.code, dict(finding.params)]
 
 
 def _shown(note: Record, record: Record) -> list[Any]:

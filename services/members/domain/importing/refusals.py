@@ -159,6 +159,12 @@ EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
             "Aucune personne vivante n'est née alors.",
             "Corrigez l'année.",
         ),
+        "act-too-old": _refusal(
+            "This date lies before 1990: nobody agreed to anything here then.",
+            "Correct the year.",
+            "Cette date est antérieure à 1990 : personne n'a pu donner cet accord alors.",
+            "Corrigez l'année.",
+        ),
         "number-unreadable": _refusal(
             "This is no number.",
             "Write digits with a decimal comma or point, such as 185,50.",
