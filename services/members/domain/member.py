@@ -22,6 +22,7 @@ from services.members.domain.events import (
 )
 from services.members.domain.limits import within
 from services.members.domain.permission import Entry, Record
+from services.members.domain.standing import held_before
 from services.members.domain.values import (
     EMAIL,
     ImpossibleDate,
@@ -253,7 +254,7 @@ def contact_on(record: Record, channel: str) -> Record | None:
 class Member:
     """One member while it is being changed."""
 
-    __slots__ = ("_was_allowed", "_was_standing", "cause", "community", "events", "record")
+    __slots__ = ("_was_allowed", "_was_standing", "cause", "community", "events", "held", "record")
 
     def __init__(self, record: Record, community: Community, cause: Cause) -> None:
         if record["state"] in (MERGED, ERASED):
@@ -262,6 +263,7 @@ class Member:
         self.community = community
         self.cause = cause
         self.events: list[Happened] = []
+        self.held: set[str] = set()  # standings that it had as somebody who is now found to be the same
         self._was_standing = list(record["standing"])
         self._was_allowed = list(record["permission"])
 
@@ -470,8 +472,9 @@ class Member:
         if record["lifecycle"] != lifecycle:
             self._note("lifecycle", lifecycle, record["lifecycle"], why)
         if record["standing"] != self._was_standing:
+            held = self.held | held_before(record)
             self._note("standing", self._was_standing, record["standing"], why)
-            change = standing_change(self.id, self._was_standing, record["standing"], why, cause.at)
+            change = standing_change(self.id, self._was_standing, record["standing"], held, why, cause.at)
             self.events.append(standings_changed([change]))
         for token in sorted(set(record["permission"]) ^ set(self._was_allowed)):
             purpose, _, channel = token.partition(":")

@@ -18,6 +18,7 @@ from services.members.domain.household import EXTERNAL
 from services.members.domain.member import MERGED, RECENT, Cause, Member, MemberGone, UnknownMember, derive
 from services.members.domain.merge import AlreadyUndone, CannotMerge, Merge, emptied, merge, unmerge
 from services.members.domain.permission import Record
+from services.members.domain.standing import held_before
 from services.members.use_cases.changing import leave_claims
 from services.members.use_cases.registering import share_addresses
 from services.members.use_cases.room import Room, persistently
@@ -127,6 +128,7 @@ def _carry_out(room: Room, scope: Scope, saved: Document) -> None:
         if saved["absorbed"] not in member.record["absorbed"]:
             made = merge(member.record, before)
             saved["taken"] = made.taken
+            member.held = {*before["standing"], *held_before(before)}
             member.events.append(member_merged(saved["absorbed"], member.id))
 
     survivor = room.change(scope, saved["survivor"], cause, absorb)
