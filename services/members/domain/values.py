@@ -15,6 +15,7 @@ from email_validator import EmailNotValidError, validate_email
 from services.kit.errors import Invalid
 from services.members.domain.limits import within
 
+ADULT_AT = 18  # majority, in Belgium (Civil Code, art. 488) and France (Code civil, art. 414)
 OLDEST = 120
 """Years: nobody alive is older."""
 

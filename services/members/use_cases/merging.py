@@ -92,7 +92,7 @@ def unmerge_members(room: Room, scope: Scope, merge_id: str) -> tuple[Document, 
     survivor = room.change(scope, saved["survivor"], cause, part)
     back = persistently(lambda: _put_back(room, scope, restored[0], cause), "member")
     _give_claims_back(room, scope, survivor, back)
-    _tell_families(room, scope, back, survivor["_id"], cause, joining=False)
+    _tell_families(room, scope, _brought(back, saved["taken"]), survivor["_id"], cause, joining=False)
     room.members.patch(scope, _engagement(saved["survivor"], back, now, sign=-1))
     saved |= {"undone_at": now, "unfinished": None}
     room.merges.patch(scope, [Patch(merge_id, set={"undone_at": now, "unfinished": None})])
@@ -187,6 +187,12 @@ def _tell_families(room: Room, scope: Scope, record: Record, survivor: str, caus
             room.change(scope, member, cause, lambda m, s=step: s(m, survivor))  # type: ignore[misc] # bound now
         except (MemberGone, UnknownMember):
             continue
+
+
+def _brought(back: Record, taken: Sequence[Record]) -> Record:
+    """The family that the survivor did not have before: who was in both families stays in both."""
+    by_merge = {(each["what"], each["key"]) for each in taken}
+    return {place: [one for one in back[place] if (place, one) in by_merge] for place in ("wards", "guardians")}
 
 
 def _engagement(survivor: str, of: Record, at: int, *, sign: int) -> list[Patch]:

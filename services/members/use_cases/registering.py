@@ -18,7 +18,9 @@ from services.members.domain.household import (
     claim_id,
     claims_of,
     new_claim,
+    of_one,
 )
+from services.members.domain.importing.draft import name_key
 from services.members.domain.member import Profile, register
 from services.members.domain.permission import Record
 from services.members.use_cases.room import Room, persistently
@@ -33,7 +35,9 @@ def register_member(
     erased address back. Raises AddressTaken, ErasedBefore, and Invalid for what the community has not declared."""
     community = room.community(scope, community_id)
     addresses = [*profile.contacts, *([(EXTERNAL, profile.external_id)] if profile.external_id else [])]
-    returning = _erasures_of(room, scope, community, addresses)
+    name = name_key(profile.display_name or f"{profile.given_name} {profile.family_name}")
+    theirs = [*addresses, *(of_one(address, name) for address in addresses)]
+    returning = _erasures_of(room, scope, community, theirs)
     for (channel, _), erasure in returning.items():
         if own_act_at is None or own_act_at <= erasure["erased_at"]:
             raise ErasedBefore(channel)

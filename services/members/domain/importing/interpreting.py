@@ -26,7 +26,6 @@ from services.members.domain.importing.mapping import Mapping as ListMapping
 from services.members.domain.limits import LONGEST
 from services.members.domain.values import tags_of
 
-ADULT_AT = 18  # majority, in Belgium (Civil Code, art. 488) and France (Code civil, art. 414)
 TOTALS = frozenset(
     ("total", "totaux", "totaal", "totalen", "totals", "sum", "somme", "som", "subtotal", "sous total", "subtotaal",
      "grand total", "total general", "algemeen totaal", "eindtotaal", "summe", "gesamt")
@@ -97,7 +96,7 @@ class Interpreter:
 
     def is_minor(self, birth_date: str) -> bool:
         """Whether somebody born then is under age today; of unknown age is not known to be."""
-        return bool(birth_date) and values.anniversary(birth_date, ADULT_AT) > self._day
+        return bool(birth_date) and values.anniversary(birth_date, values.ADULT_AT) > self._day
 
     def is_same(self, known: Draft, draft: Draft) -> bool:
         """Whether two rows that share a key tell of one person, as the mapping identifies members."""

@@ -32,6 +32,7 @@ from services.members.domain.importing.plan import (
     Origin,
     Plan,
     addresses_of,
+    recognised_by,
 )
 from services.members.domain.importing.proving import Proofs
 from services.members.domain.importing.refusals import Finding, refuses
@@ -118,7 +119,7 @@ class Planner:
 
     def _place(self, draft: Draft, link: Link) -> tuple[str, str, list[list[Any]]]:
         known = self._known
-        if known.erased and not known.erased.isdisjoint(addresses_of(draft)):
+        if known.erased and not known.erased.isdisjoint(recognised_by(draft)):
             raise RowRefused("erased")
         if known.busy and not known.busy.isdisjoint(addresses_of(draft)):
             raise RowRefused("address-busy")
@@ -351,7 +352,10 @@ class Planner:
         if draft.zone and draft.zone != record["zone"]:
             member.lives_in(draft.zone)
         if draft.birth_date and draft.birth_date != record["birth_date"]:
-            member.born_on(draft.birth_date)
+            if self._interpreter.is_minor(record["birth_date"]) and not self._interpreter.is_minor(draft.birth_date):
+                draft.found("birth_date", "minor-stays")
+            else:
+                member.born_on(draft.birth_date)
         if draft.external_id and draft.external_id != record["external_id"]:
             self._identify(member, draft)
         for key, value in draft.attributes.items():

@@ -265,6 +265,12 @@ EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
             "Le membre s'est opposé, et cette ligne n'apporte aucun acte ultérieur et prouvé : l'opposition demeure.",
             "Seul un acte de la personne peut la lever.",
         ),
+        "minor-stays": _refusal(
+            "The member is known as a minor, and this row would make them an adult: the younger age stays.",
+            "Correct the date of birth in the member, where it is wrong.",
+            "Le membre est connu comme mineur, et cette ligne en ferait un adulte : l'âge le plus jeune reste.",
+            "Corrigez la date de naissance dans la fiche du membre, si elle est fausse.",
+        ),
         "permission-stronger": _note(
             "A permission with better proof is already recorded: it stays.",
             "Nothing to do.",
