@@ -19,7 +19,13 @@ from services.members.domain.merge import CannotMerge, explained, merge, unmerge
 from services.members.domain.permission import NEWS, OBJECTION, PURPOSES, THE_MEMBER, Evidence, Record, verdict
 from services.members.use_cases.changing import name_guardian, restrict_member
 from services.members.use_cases.identifying import dismiss_duplicate, suggest_duplicates
-from services.members.use_cases.merging import finish_merges, merge_members, preview_merge, unmerge_members
+from services.members.use_cases.merging import (
+    UndoLaterFirst,
+    finish_merges,
+    merge_members,
+    preview_merge,
+    unmerge_members,
+)
 from services.members.use_cases.permitting import record_objection
 from services.members.use_cases.reading import get_members, list_timeline
 from services.members.use_cases.registering import owners_of
@@ -201,6 +207,26 @@ def test_promise_06_undoing_a_merge_leaves_a_guardian_of_before_the_merge_its_wa
         after = [room.member(scope, one["_id"]) for one in (mother, twin, lou, twin_of_lou)]
         for place in ("guardians", "wards"):
             assert [set(one[place]) for one in after] == [set(one[place]) for one in before]
+
+
+def test_promise_06_merges_into_one_member_are_undone_from_the_last(
+    room: Room, scope: Scope, register: Callable[..., Document], clock: ManualClock
+) -> None:
+    ada = register("Ada", email="ada@mail.example")
+    born = {"one": "1983-02-28", "two": "1984-02-28"}
+    others = {name: register("Ada", email=f"{name}@mail.example", birth_date=day) for name, day in born.items()}
+    merges = {}
+    for name, other in others.items():
+        clock.advance(DAY)
+        merges[name], _ = merge_members(room, scope, ada["_id"], other["_id"])
+    with pytest.raises(UndoLaterFirst, match=f"undo the merge {merges['two']['_id']} first") as refused:
+        unmerge_members(room, scope, merges["one"]["_id"])
+    assert (refused.value.reason, refused.value.field) == ("undo-later-first", "merge")
+    for name in ("two", "one"):
+        clock.advance(DAY)
+        _, (_, back) = unmerge_members(room, scope, merges[name]["_id"])
+        assert back["birth_date"] == born[name]
+    assert room.member(scope, ada["_id"])["birth_date"] is None
 
 
 def test_promise_06_a_restriction_asked_for_since_stays_on_both(

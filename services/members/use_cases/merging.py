@@ -9,7 +9,7 @@ import copy
 from collections.abc import Sequence
 
 from services.kit.clock import MINUTE
-from services.kit.errors import NotFound
+from services.kit.errors import Conflict, NotFound
 from services.kit.scope import Scope, everywhere, stored_scope
 from services.kit.store.port import Document, Order, Page, Patch, Push
 from services.kit.store.rule import And, Equals, Or, Range, Rule
@@ -32,6 +32,17 @@ class UnknownMerge(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such merge.", field="merge")
+
+
+class UndoLaterFirst(Conflict):
+    """Somebody else was merged into the same member since."""
+
+    reason = "undo-later-first"
+
+    def __init__(self, later: str) -> None:
+        super().__init__(
+            f"Another was merged into this member since: undo the merge {later} first.", field="merge", later=later
+        )
 
 
 def preview_merge(room: Room, scope: Scope, survivor: str, absorbed: str) -> tuple[Merge, Record]:
@@ -69,7 +80,7 @@ def merge_members(room: Room, scope: Scope, survivor: str, absorbed: str) -> tup
 
 
 def unmerge_members(room: Room, scope: Scope, merge_id: str) -> tuple[Document, list[Document]]:
-    """Undo a merge; later objections stay on both. Raises UnknownMerge, AlreadyUndone, CannotMerge."""
+    """Undo a merge; later objections stay on both. Raises UnknownMerge, AlreadyUndone, CannotMerge, UndoLaterFirst."""
     saved = room.merges.get(scope, [merge_id]).get(merge_id)
     if saved is None:
         raise UnknownMerge
@@ -80,6 +91,7 @@ def unmerge_members(room: Room, scope: Scope, merge_id: str) -> tuple[Document, 
     scope = scope.within(saved["community"])
     if room.members.get(scope, [saved["survivor"]])[saved["survivor"]]["state"] == MERGED:
         raise CannotMerge("The survivor was merged itself: undo that merge first.", field="merge")
+    _require_latest(room, scope, saved)
     now = room.clock.now()
     cause = Cause(now, scope.actor, f"unmerge:{merge_id}")
     restored: list[Record] = []
@@ -97,6 +109,14 @@ def unmerge_members(room: Room, scope: Scope, merge_id: str) -> tuple[Document, 
     saved |= {"undone_at": now, "unfinished": None}
     room.merges.patch(scope, [Patch(merge_id, set={"undone_at": now, "unfinished": None})])
     return saved, [survivor, back]
+
+
+def _require_latest(room: Room, scope: Scope, saved: Document) -> None:
+    """What a later merge took was measured by what the earlier one had brought. Raises UndoLaterFirst."""
+    rule = And((Equals("survivor", saved["survivor"]), Equals("undone_at", None), Range("_id", gt=saved["_id"])))
+    later = room.merges.find(scope, rule, order=Order("_id", descending=True), limit=1).documents
+    if later:
+        raise UndoLaterFirst(later[0]["_id"])
 
 
 def list_merges(room: Room, scope: Scope, community: str, member: str, size: int, after: str | None) -> Page:
