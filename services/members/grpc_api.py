@@ -15,10 +15,10 @@ from services.kit.rpc.server import Caller
 from services.kit.scope import Scope
 from services.kit.store.port import PAGE_LIMIT, Document
 from services.members.domain.community import Community
-from services.members.domain.member import PERSON, VOLUNTARY, Profile, relation, tags_of
+from services.members.domain.member import PERSON, VOLUNTARY, Profile, relation
 from services.members.domain.member import reason as made_reason
 from services.members.domain.permission import Evidence, minor_at
-from services.members.domain.values import EMAIL, PHONE, address_on, iso_date, locale_tag, tidy, time_zone
+from services.members.domain.values import EMAIL, PHONE, address_on, iso_date, locale_tag, tags_of, tidy, time_zone
 from services.members.precedence import SendingFirst
 from services.members.saying import (
     heard_attribute,
@@ -270,7 +270,12 @@ class MemberApi:
         return members.RecordInteractionsResponse(
             results=[
                 members.InteractionResult(
-                    id=one.id, outcome=one.outcome, member=one.member, reason=one.reason, message=one.message
+                    id=one.id,
+                    outcome=one.outcome,
+                    member=one.member,
+                    reason=one.reason,
+                    message=one.message,
+                    field=one.field,
                 )
                 for one in results
             ]

@@ -76,6 +76,19 @@ def test_members_of_an_import_taken_back_count_no_more(house: House, event: Call
     assert days == {day_of(NOW): 1.0}, "on the day they had come"
 
 
+def test_a_standing_that_is_regained_makes_nobody_new(house: House, event: Callable[..., Event]) -> None:
+    clients = stated(house, Metric.NEW_MEMBERS, standing="client")
+    converted = stated(house, Metric.CONVERSIONS)
+    imported = [StandingChange(member=BOB, gained=["client"])]
+    house.hear(event(MembersImported(**{"import": "imp_1"}, chunk=2, created=[BOB], standing_changes=imported), at=NOW))
+    for change in (
+        StandingChange(member=BOB, gained=["prospect"], lost=["client"], at=NOW + 1),
+        StandingChange(member=BOB, regained=["client"], lost=["prospect"], at=NOW + 2),
+    ):
+        house.hear(event(StandingsChanged(changes=[change])))
+    assert (value(house, clients), value(house, converted)) == (1.0, 0.0)
+
+
 def test_conversions_are_prospects_who_became_clients(house: House, event: Callable[..., Event]) -> None:
     objective = stated(house, Metric.CONVERSIONS, baseline=10.0)
     changes = [

@@ -226,8 +226,7 @@ def test_what_was_parked_is_listed_and_replayed_by_a_command_beside_a_working_se
     with SmtpServer() as server, at_work(stage, log):
         (person,) = stage.people(1)
         order = stage.order(stage.account(server.port))
-        group = audience_pb2.AudienceGroup(members=[person.member])
-        batch = campaign_events_pb2.BatchPlanned(run=order.run, sequence=0, groups=[group])
+        batch = campaign_events_pb2.BatchPlanned(run=order.run, sequence=0, members=[person.member])
         closed = campaign_events_pb2.RunPlanned(run=order.run, batches=1, members=1)
         told = [event(stage, "campaigns", each, order.run, at) for at, each in enumerate([batch, closed])]
         log.publish("campaigns", told)

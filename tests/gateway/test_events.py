@@ -43,6 +43,19 @@ def test_a_purchase_is_recorded_once_by_source_and_id(shop: Caller, story: Story
     assert {"kind": "purchased", "subject": "pass"} in latest["member"]["latest"]
 
 
+def test_an_order_number_used_for_another_order_is_an_error_that_says_so(shop: Caller, story: Story) -> None:
+    event = purchase(2, member=story["member"])
+    untimed = {name: value for name, value in purchase(3, member=story["member"]).items() if name != "time"}
+    tell(shop, [event, untimed])
+    other = purchase(2, member=story["other"])
+    dearer = purchase(2, member=story["member"], amount="890.50")
+    results = tell(shop, [event, untimed, other, dearer]).get_json()["results"]
+    assert [one["outcome"] for one in results] == ["known", "known", "refused", "refused"]
+    for one in results[2:]:
+        assert (one["reason"], one["field"]) == ("event-id-reused", "id")
+        assert "give each event an id of its own" in one["message"]
+
+
 def test_each_event_of_a_batch_has_its_own_result(shop: Caller, story: Story) -> None:
     events = [
         purchase(10, member=story["other"]),

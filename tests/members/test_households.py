@@ -10,7 +10,8 @@ import pytest
 from services.kit.clock import DAY, ManualClock
 from services.kit.scope import Scope
 from services.kit.store.port import Document
-from services.members.domain.household import AddressTaken
+from services.members.domain.household import AddressTaken, CannotAnswer, ErasedBefore
+from services.members.domain.member import Profile
 from services.members.domain.permission import GUARDIAN_MUST_CONSENT, NEWS, Evidence
 from services.members.use_cases.changing import (
     add_contact_point,
@@ -24,8 +25,9 @@ from services.members.use_cases.merging import merge_members
 from services.members.use_cases.permitting import record_consent
 from services.members.use_cases.reaching import Audience, resolve_recipients, stream_audience
 from services.members.use_cases.recording import record_bounce
-from services.members.use_cases.registering import owners_of
+from services.members.use_cases.registering import erased_among, owners_of, register_member
 from services.members.use_cases.room import Room
+from services.members.use_cases.sweeping import sweep
 
 Register = Callable[..., Document]
 
@@ -128,13 +130,81 @@ def test_a_bounce_is_everybodys_who_shares_the_address(
         assert room.member(scope, member["_id"])["contact_points"][0]["state"] == "bounced"
 
 
-def test_erasing_a_guardian_leaves_the_children_their_address(
+def test_nobody_writes_to_a_guardian_who_was_erased_or_dismissed(
     room: Room, scope: Scope, club: Document, family: Family
 ) -> None:
     mother, lou, max_ = family
+    asked: dict[str, Any] = {"channel": "email", "purpose": "service", "fields": []}
+    dismiss_guardian(room, scope, lou["_id"], mother["_id"])
+    found, other = resolve_recipients(room, scope, club["_id"], [lou["_id"], max_["_id"]], **asked)
+    assert (found.address, other.address) == ("", "anne@mail.example")
+    assert found.member not in other.shared_with
     erase_member(room, scope, mother["_id"])
-    assert _groups(room, scope, club) == [[lou["_id"], max_["_id"]]]
+    now = room.member(scope, max_["_id"])
+    assert (now["guardians"], now["contact_points"]) == ([], [])
+    address = ("email", "anne@mail.example")
+    assert owners_of(room, scope, club["_id"], [address]) == {}
+
+
+def test_an_address_that_somebody_else_of_the_household_holds_stays_the_childrens(
+    room: Room, scope: Scope, club: Document, family: Family, register: Register
+) -> None:
+    mother, lou, max_ = family
+    father = register("Marc Peeters", relations=("parent",))
+    add_contact_point(room, scope, father["_id"], "email", "anne@mail.example", share=True)
+    erase_member(room, scope, mother["_id"])
+    assert _groups(room, scope, club) == [[lou["_id"], max_["_id"], father["_id"]]]
     assert room.member(scope, lou["_id"])["guardians"] == []
+
+
+def test_who_came_of_age_keeps_the_address_when_the_guardian_is_dismissed(
+    room: Room, scope: Scope, register: Register, family: Family
+) -> None:
+    mother, _, _ = family
+    grown = register("Zoe Peeters", birth_date="2008-11-18")
+    name_guardian(room, scope, grown["_id"], mother["_id"])
+    kept = dismiss_guardian(room, scope, grown["_id"], mother["_id"])
+    assert [point["address"] for point in kept["contact_points"]] == ["anne@mail.example"]
+
+
+def test_an_erased_child_costs_its_mother_and_sister_nothing(
+    room: Room, scope: Scope, club: Document, family: Family
+) -> None:
+    mother, lou, max_ = family
+    erase_member(room, scope, lou["_id"])
+    community = room.community(scope, club["_id"])
+    address = ("email", "anne@mail.example")
+    assert erased_among(room, scope, community, [address]) == set()
+    said: dict[str, Any] = {"family_name": "Peeters", "contacts": [address], "shared": frozenset([address])}
+    with pytest.raises(ErasedBefore):
+        register_member(room, scope, club["_id"], Profile(given_name="Lou", **said), "operator")
+    eva = register_member(room, scope, club["_id"], Profile(given_name="Eva", **said), "operator")
+    assert _groups(room, scope, club) == [[mother["_id"], max_["_id"], eva["_id"]]]
+
+
+def test_only_an_adult_answers_and_never_for_themselves_or_for_who_answers_for_them(
+    room: Room, scope: Scope, family: Family, register: Register
+) -> None:
+    mother, lou, max_ = family
+    for guardian, ward in ((mother, mother), (lou, max_), (lou, mother)):
+        with pytest.raises(CannotAnswer) as refused:
+            name_guardian(room, scope, ward["_id"], guardian["_id"])
+        assert (refused.value.reason, refused.value.field) == ("cannot-answer", "guardian")
+        for one in (guardian, ward):
+            assert room.member(scope, one["_id"])["version"] == one["version"], "nothing was changed"
+
+
+def test_a_guardian_is_kept_as_long_as_somebody_needs_one(
+    room: Room, scope: Scope, register: Register, clock: ManualClock
+) -> None:
+    mother, lou = register("Anne", email="anne@mail.example"), register("Lou", relations=("adherent",))
+    name_guardian(room, scope, lou["_id"], mother["_id"])
+    clock.advance(5 * 365 * DAY)
+    sweep(room, 1_000_000)
+    assert room.member(scope, mother["_id"])["state"] == "active"
+    dismiss_guardian(room, scope, lou["_id"], mother["_id"])
+    sweep(room, 1_000_001)
+    assert room.member(scope, mother["_id"])["state"] == "erased"
 
 
 def test_a_merged_guardian_still_answers_for_its_wards(

@@ -9,7 +9,8 @@ from services.kit.clock import DAY, MINUTE, ManualClock
 from services.kit.scope import Scope
 from services.kit.store.port import Document, Patch
 from services.members.domain.permission import NEWS, PROMOTION, Evidence
-from services.members.use_cases.changing import name_guardian
+from services.members.use_cases.changing import add_contact_point, name_guardian, remove_contact_point
+from services.members.use_cases.merging import merge_members
 from services.members.use_cases.reading import list_timeline
 from services.members.use_cases.recording import (
     Settled,
@@ -41,6 +42,55 @@ def test_a_purchase_makes_a_client_once_however_often_it_is_told(
     assert [e["type"] for e in now["outbox"]].count("StandingsChanged") == 1
     (entry,) = list_timeline(room, scope, ada["_id"], 10, "").interactions
     assert (entry["points"], entry["outbox"][0]["data"]["id"]) == (10, "order-1")
+
+
+def test_an_event_id_used_for_another_event_is_refused_and_the_same_event_stays_known(
+    room: Room, scope: Scope, club: Document, register: Register, clock: ManualClock
+) -> None:
+    ada, bob = register("Ada", email="ada@mail.example"), register("Bob", email="bob@mail.example")
+    sale = Report("order-1", "purchased", 0, email="ada@mail.example", subject="ofr_1", currency="EUR", amount_units=20)
+    assert record_interactions(room, scope, club["_id"], [sale])[0].outcome == "recorded"
+    clock.advance(DAY)
+    others = [
+        replace(sale, email="bob@mail.example"),
+        replace(sale, member=bob["_id"]),
+        replace(sale, amount_units=2_000),
+        replace(sale, kind="signed_up", email="nobody@mail.example"),
+    ]
+    for other in others:
+        (result,) = record_interactions(room, scope, club["_id"], [other])
+        assert (result.outcome, result.reason, result.field) == ("refused", "event-id-reused", "id")
+        assert "give each event an id of its own" in result.message
+    assert room.members.count(scope) == 2, "nobody was registered by an event that is refused"
+    (result,) = record_interactions(room, scope, club["_id"], [sale])
+    assert (result.outcome, result.member) == ("known", ada["_id"]), "also without a time, a day later"
+    assert len(list_timeline(room, scope, bob["_id"], 10, "").interactions) == 0
+
+
+def test_within_one_request_too_an_id_is_one_event(room: Room, scope: Scope, club: Document) -> None:
+    ada = Report("s-1", "signed_up", room.clock.now(), email="ada@mail.example")
+    results = record_interactions(room, scope, club["_id"], [ada, replace(ada, email="bob@mail.example"), ada])
+    assert [(one.outcome, one.reason) for one in results] == [
+        ("recorded", ""),
+        ("refused", "event-id-reused"),
+        ("known", ""),
+    ]
+    assert room.members.count(scope) == 1
+
+
+def test_an_event_told_again_is_known_wherever_its_address_went(
+    room: Room, scope: Scope, club: Document, register: Register
+) -> None:
+    ada, bob = register("Ada", email="ada@mail.example"), register("Bob")
+    sale = Report("order-1", "purchased", room.clock.now(), email="ada@mail.example")
+    record_interactions(room, scope, club["_id"], [sale])
+    remove_contact_point(room, scope, ada["_id"], "c1")
+    add_contact_point(room, scope, bob["_id"], "email", "ada@mail.example", share=False)
+    (result,) = record_interactions(room, scope, club["_id"], [sale])
+    assert (result.outcome, result.member) == ("known", ada["_id"])
+    merge_members(room, scope, bob["_id"], ada["_id"])
+    (result,) = record_interactions(room, scope, club["_id"], [sale])
+    assert (result.outcome, result.member) == ("known", bob["_id"])
 
 
 def test_a_reversal_makes_no_points(room: Room, scope: Scope, club: Document, register: Register) -> None:

@@ -17,9 +17,15 @@ from services.kit.store.port import Document
 from services.members.domain.law import read_laws
 from services.members.domain.merge import CannotMerge, explained, merge, unmerge
 from services.members.domain.permission import NEWS, OBJECTION, PURPOSES, THE_MEMBER, Evidence, Record, verdict
-from services.members.use_cases.changing import name_guardian
+from services.members.use_cases.changing import name_guardian, restrict_member
 from services.members.use_cases.identifying import dismiss_duplicate, suggest_duplicates
-from services.members.use_cases.merging import finish_merges, merge_members, preview_merge, unmerge_members
+from services.members.use_cases.merging import (
+    UndoLaterFirst,
+    finish_merges,
+    merge_members,
+    preview_merge,
+    unmerge_members,
+)
 from services.members.use_cases.permitting import record_objection
 from services.members.use_cases.reading import get_members, list_timeline
 from services.members.use_cases.registering import owners_of
@@ -69,6 +75,7 @@ def members(draw: st.DrawFn, number: int) -> Record:
         "guardians": draw(st.sampled_from([[], ["mbr_mother"]])),
         "wards": [],
         "absorbed": [],
+        "history": [],
         "registered_at": NOW - draw(st.integers(0, 900)) * DAY,
     }
 
@@ -183,6 +190,54 @@ def test_a_merge_that_a_crash_interrupted_is_finished_later(
     finish_merges(room)
     assert room.members.get(scope, [double["_id"]])[double["_id"]]["merged_into"] == ada["_id"]
     assert room.merges.get(scope, [saved["_id"]])[saved["_id"]]["unfinished"] is None
+
+
+def test_promise_06_undoing_a_merge_leaves_a_guardian_of_before_the_merge_its_wards(
+    room: Room, scope: Scope, register: Callable[..., Document]
+) -> None:
+    mother, twin = register("Anne Peeters", email="anne@mail.example"), register("Anne P", phone="+32470123456")
+    lou, twin_of_lou = register("Lou", birth_date="2016-04-01"), register("Lou P", birth_date="2016-04-01")
+    for guardian in (mother, twin):
+        for ward in (lou, twin_of_lou):
+            name_guardian(room, scope, ward["_id"], guardian["_id"])
+    for survivor, absorbed in ((mother, twin), (lou, twin_of_lou)):
+        before = [room.member(scope, one["_id"]) for one in (mother, twin, lou, twin_of_lou)]
+        saved, _ = merge_members(room, scope, survivor["_id"], absorbed["_id"])
+        unmerge_members(room, scope, saved["_id"])
+        after = [room.member(scope, one["_id"]) for one in (mother, twin, lou, twin_of_lou)]
+        for place in ("guardians", "wards"):
+            assert [set(one[place]) for one in after] == [set(one[place]) for one in before]
+
+
+def test_promise_06_merges_into_one_member_are_undone_from_the_last(
+    room: Room, scope: Scope, register: Callable[..., Document], clock: ManualClock
+) -> None:
+    ada = register("Ada", email="ada@mail.example")
+    born = {"one": "1983-02-28", "two": "1984-02-28"}
+    others = {name: register("Ada", email=f"{name}@mail.example", birth_date=day) for name, day in born.items()}
+    merges = {}
+    for name, other in others.items():
+        clock.advance(DAY)
+        merges[name], _ = merge_members(room, scope, ada["_id"], other["_id"])
+    with pytest.raises(UndoLaterFirst, match=f"undo the merge {merges['two']['_id']} first") as refused:
+        unmerge_members(room, scope, merges["one"]["_id"])
+    assert (refused.value.reason, refused.value.field) == ("undo-later-first", "merge")
+    for name in ("two", "one"):
+        clock.advance(DAY)
+        _, (_, back) = unmerge_members(room, scope, merges[name]["_id"])
+        assert back["birth_date"] == born[name]
+    assert room.member(scope, ada["_id"])["birth_date"] is None
+
+
+def test_promise_06_a_restriction_asked_for_since_stays_on_both(
+    room: Room, scope: Scope, register: Callable[..., Document], clock: ManualClock
+) -> None:
+    ada, double = register("Ada", email="ada@mail.example"), register("Ada", email="b@mail.example")
+    saved, _ = merge_members(room, scope, ada["_id"], double["_id"])
+    clock.advance(DAY)
+    restrict_member(room, scope, ada["_id"])
+    _, both = unmerge_members(room, scope, saved["_id"])
+    assert [one["state"] for one in both] == ["restricted", "restricted"]
 
 
 def test_a_guardian_and_a_ward_are_never_one(room: Room, scope: Scope, register: Callable[..., Document]) -> None:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from services.kit.clock import DAY, ManualClock
+from services.kit.errors import Invalid
 from services.kit.scope import Scope
 from services.kit.store.port import Document, Patch
 from services.members.domain.household import ErasedBefore
@@ -233,6 +234,29 @@ def test_whom_nothing_justifies_keeping_is_erased_and_an_objection_is_remembered
     assert [room.member(scope, one["_id"])["state"] for one in (ada, bob, cem)] == ["active", "erased", "erased"]
     asked = [("email", "bob@mail.example"), ("email", "cem@mail.example")]
     assert erased_among(room, scope, room.community(scope, club["_id"]), asked) == {("email", "cem@mail.example")}
+
+
+def test_the_restricted_are_not_swept_away(room: Room, scope: Scope, register: Register, clock: ManualClock) -> None:
+    ada = register("Ada", email="ada@mail.example")
+    restrict_member(room, scope, ada["_id"])
+    clock.advance(9 * 365 * DAY)
+    sweep(room, room.clock.now())
+    assert room.member(scope, ada["_id"])["state"] == "restricted"
+    lift_restriction(room, scope, ada["_id"])
+    sweep(room, room.clock.now() + 1)
+    assert room.member(scope, ada["_id"])["state"] == "erased"
+
+
+def test_a_refused_change_leaves_an_external_id_free_and_an_erased_one_stays_erased(
+    room: Room, scope: Scope, register: Register
+) -> None:
+    ada, bob = register("Ada", external_id="x7"), register("Bob")
+    with pytest.raises(Invalid):
+        change_member(room, scope, ada["_id"], Changes(external_id="x8", locale="no language"))
+    assert change_member(room, scope, bob["_id"], Changes(external_id="x8"))["external_id"] == "x8"
+    erase_member(room, scope, ada["_id"])
+    with pytest.raises(ErasedBefore):
+        change_member(room, scope, bob["_id"], Changes(external_id="x7"))
 
 
 def test_a_patch_of_an_erased_member_brings_nothing_back(room: Room, scope: Scope, register: Register) -> None:

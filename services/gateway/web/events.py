@@ -20,7 +20,6 @@ from services.gateway.amounts import nanos_of
 from services.gateway.asking import Desk
 from services.gateway.schema.scalars import milliseconds
 from services.gateway.web.doors import asked_by, metadata_for, refused, told
-from services.kit.clock import Clock
 from services.kit.errors import FanfareError, Invalid
 
 MOST_BYTES = 1024 * 1024
@@ -31,6 +30,13 @@ KINDS = {
     "fanfare.sign_up": "signed_up",
     "fanfare.attendance": "attended",
 }
+_FIELDS = {
+    "id": "id",
+    "subject": "data.offer",
+    "consent_purposes": "data.consent.purposes",
+    **{f"evidence.{name}": f"data.consent.{name}" for name in ("wording", "source", "at", "detail")},
+}
+"""What members calls a field, and where it stands in an event; others are the event's own data."""
 _LONGEST = {"id": 200, "source": 500}
 
 
@@ -66,7 +72,7 @@ def event_door(desk: Desk) -> Blueprint:
         by_community: dict[str, list[tuple[int, Told]]] = {}
         for place, event in enumerate(events):
             try:
-                understood = _understood(event, viewer, desk.clock)
+                understood = _understood(event, viewer)
                 viewer.require(EVENTS, understood.community)
                 by_community.setdefault(understood.community, []).append((place, understood))
             except FanfareError as error:
@@ -82,6 +88,7 @@ def event_door(desk: Desk) -> Blueprint:
                     member=answer.member,
                     reason=answer.reason,
                     message=answer.message,
+                    field=_FIELDS.get(answer.field, f"data.{answer.field}" if answer.field else ""),
                 )
         return told({"results": results})
 
@@ -132,7 +139,7 @@ def _events_in(asked: Request) -> list[Mapping[str, Any]]:
     return events
 
 
-def _understood(event: Mapping[str, Any], viewer: Viewer, clock: Clock) -> Told:
+def _understood(event: Mapping[str, Any], viewer: Viewer) -> Told:
     """Raises EventInvalid naming the field that is wrong, and the remedy."""
     if event.get("specversion") != "1.0":
         raise EventInvalid("Only CloudEvents 1.0 are understood.", field="specversion")
@@ -146,7 +153,7 @@ def _understood(event: Mapping[str, Any], viewer: Viewer, clock: Clock) -> Told:
     report = pb.InteractionReport(
         id=_known_as(source, event_id),
         kind=kind,
-        at=_instant(event, "time", clock.now()),
+        at=_instant(event, "time"),
         member=_text(data, "member", "data."),
         email=_text(data, "email", "data."),
         phone=_text(data, "phone", "data."),
@@ -201,7 +208,7 @@ def _consent(report: pb.InteractionReport, data: Mapping[str, Any]) -> None:
     report.consent_purposes.extend(str(purpose) for purpose in consent["purposes"])
     report.evidence.wording = _text(consent, "wording", "data.consent.")
     report.evidence.source = _text(consent, "source", "data.consent.") or "partner"
-    report.evidence.at = _instant(consent, "at", report.at, "data.consent.")
+    report.evidence.at = _instant(consent, "at", "data.consent.")
     report.evidence.actor = "member"
     report.evidence.detail = _text(consent, "detail", "data.consent.")
 
@@ -217,10 +224,11 @@ def _text(given: Mapping[str, Any], name: str, prefix: str = "", *, required: bo
     return value
 
 
-def _instant(given: Mapping[str, Any], name: str, otherwise: int, prefix: str = "") -> int:
+def _instant(given: Mapping[str, Any], name: str, prefix: str = "") -> int:
+    """0 where none is given: members takes the time at which it is told, and knows the event when it is told again."""
     text = _text(given, name, prefix)
     if not text:
-        return otherwise
+        return 0
     try:
         return milliseconds(text)
     except ValueError:

@@ -10,6 +10,7 @@ from typing import Any
 from services.kit.clock import DAY
 from services.kit.errors import Invalid, NotFound
 from services.members.domain.law import Laws
+from services.members.domain.limits import within
 from services.members.domain.permission import BASES, Law, Record, Signature, permission_tokens, signature_of
 from services.members.domain.standing import StandingRule, standing_rule
 from services.members.domain.values import iso_date, locale_tag, tidy, time_zone
@@ -22,7 +23,6 @@ DATE = "date"
 ATTRIBUTE_TYPES = (TEXT, NUMBER, FLAG, DATE)
 LANGUAGES = ("fr", "en")
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_LONGEST_TEXT = 500
 _REMEMBERED = 4_096
 
 
@@ -55,8 +55,7 @@ class AttributeKind:
         field = f"attributes.{self.key}"
         if self.type == TEXT and isinstance(given, str):
             text = given if given.isascii() and given.isprintable() else tidy(given)
-            if len(text) > _LONGEST_TEXT:
-                raise Invalid(f"Text of an attribute has at most {_LONGEST_TEXT} characters.", field=field)
+            within(text, "attribute", field)
             if self.choices and text not in self.choices:
                 raise Invalid(f"Choose one of: {', '.join(self.choices)}.", field=field)
             return text
@@ -67,7 +66,7 @@ class AttributeKind:
         if self.type == FLAG and isinstance(given, bool):
             return given
         if self.type == DATE and isinstance(given, str):
-            return iso_date(given)
+            return iso_date(given, field)
         raise Invalid(f"The attribute {self.key} takes a {self.type}.", field=field)
 
 
@@ -167,8 +166,8 @@ def found_community(
         "agency": agency,
         "community": community_id,
         "schema_version": 1,
-        "name": tidy(name),
-        "master_name": tidy(master_name) or tidy(name),
+        "name": within(tidy(name), "name", "name"),
+        "master_name": within(tidy(master_name) or tidy(name), "name", "master_name"),
         "master_kind": kind,
         "pack": pack["key"] if pack else "",
         "country": country,
@@ -206,7 +205,7 @@ def declared_attribute(table: Mapping[str, Any]) -> Record:
         **_named(table, "attributes"),
         "type": kind,
         "sensitive": bool(table.get("sensitive", False)),
-        "choices": list(table.get("choices", ())),
+        "choices": [within(choice, "label", "attributes.choices") for choice in table.get("choices", ())],
     }
 
 
@@ -215,7 +214,9 @@ def _named(table: Mapping[str, Any], field: str) -> Record:
     if not _KEY.fullmatch(key):
         raise Invalid("A key is lower-case letters, digits and underscores, at most 40.", field=f"{field}.key")
     labels = {
-        language: tidy(str(table.get(language, "") or table.get("labels", {}).get(language, "")))
+        language: within(
+            tidy(str(table.get(language, "") or table.get("labels", {}).get(language, ""))), "label", f"{field}.labels"
+        )
         for language in LANGUAGES
     }
     either = labels["fr"] or labels["en"] or key

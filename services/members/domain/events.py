@@ -5,6 +5,7 @@ Names and fields are those of ``member_events.proto``.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,15 +26,27 @@ def member_registered(member: str, standing: list[str], source: str) -> Happened
     return Happened("MemberRegistered", {"member": member, "standing": standing, "source": source})
 
 
-def standing_change(member: str, was: list[str], now: list[str], cause: str, at: int) -> dict[str, Any]:
-    """A change of standing, as events carry it one by one or in bulk."""
+def standing_change(
+    member: str, was: Sequence[str], now: Sequence[str], held: Collection[str], cause: str, at: int
+) -> dict[str, Any]:
+    """A change of standing, as events carry it one by one or in bulk; ``held``: what the member was ever before."""
+    gained = [standing for standing in now if standing not in was]
     return {
         "member": member,
-        "gained": [standing for standing in now if standing not in was],
+        "gained": [standing for standing in gained if standing not in held],
+        "regained": [standing for standing in gained if standing in held],
         "lost": [standing for standing in was if standing not in now],
         "cause": cause,
         "at": at,
     }
+
+
+def standing_taken_back(
+    member: str, was: Sequence[str], now: Sequence[str], held: Collection[str], cause: str, at: int
+) -> dict[str, Any]:
+    """What undoing an import changed: lost is only what the import was the first to give."""
+    back = standing_change(member, was, now, (), cause, at)
+    return {**back, "lost": [standing for standing in back["lost"] if standing not in held]}
 
 
 def standings_changed(changes: list[dict[str, Any]]) -> Happened:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-from services.kit.errors import Conflict
+from services.kit.errors import Conflict, Invalid
 from services.members.domain.permission import Record
+from services.members.domain.values import ADULT_AT, anniversary, day_of
 
 EXTERNAL = "external"
 """The channel of claims on ids that another system gave: unique within a community, like addresses."""
@@ -38,6 +39,34 @@ class ErasedBefore(Conflict):
             "The owner of this address asked to be erased: only they can come back, by signing up themselves.",
             field="external_id" if channel == EXTERNAL else channel,
         )
+
+
+class CannotAnswer(Invalid):
+    """This member cannot be that one's guardian."""
+
+    reason = "cannot-answer"
+
+
+def may_answer(guardian: Record, ward: Record, now: int) -> None:
+    """Raises CannotAnswer."""
+    if guardian["_id"] == ward["_id"]:
+        raise CannotAnswer("Nobody is their own guardian: name somebody else.", field="guardian")
+    if ward["_id"] in guardian["guardians"]:
+        raise CannotAnswer("Two members cannot answer for each other: name somebody else.", field="guardian")
+    if guardian["birth_date"] and is_under_age(guardian, now):
+        raise CannotAnswer("A minor answers for nobody: name an adult.", field="guardian")
+
+
+def is_under_age(record: Record, now: int) -> bool:
+    """Whether the member is no adult; of unknown age is not known to be one."""
+    born = record["birth_date"]
+    return not born or day_of(now) < anniversary(born, ADULT_AT)
+
+
+def of_one(address: tuple[str, str], name: str) -> tuple[str, str]:
+    """What recognises one person at an address that others hold too; ``name`` as names are compared."""
+    channel, text = address
+    return channel, f"{text}\0{name}"
 
 
 def claim_id(community: str, channel: str, address: str) -> str:

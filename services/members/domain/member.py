@@ -7,7 +7,7 @@ permission tokens, search words), keeping the history, and collecting what happe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,22 @@ from services.members.domain.events import (
     standing_change,
     standings_changed,
 )
+from services.members.domain.limits import within
 from services.members.domain.permission import Entry, Record
-from services.members.domain.values import EMAIL, address_on, fold, iso_date, locale_tag, search_words, tidy, time_zone
+from services.members.domain.standing import held_before
+from services.members.domain.values import (
+    EMAIL,
+    ImpossibleDate,
+    address_on,
+    birth_day,
+    fold,
+    iso_date,
+    locale_tag,
+    search_words,
+    tags_of,
+    tidy,
+    time_zone,
+)
 
 PERSON = "person"
 ORGANISATION = "organisation"
@@ -43,7 +57,6 @@ DECLARED = "declared"
 INFERRED = "inferred"
 
 RECENT = 10
-_LONGEST_NAME = 200
 
 
 class UnknownMember(NotFound):
@@ -55,10 +68,25 @@ class UnknownMember(NotFound):
         super().__init__("There is no such member.", field="member")
 
 
+_NAMES = ("given_name", "family_name", "display_name")
+
+
 class MemberGone(Conflict):
     """The member was merged or erased; nothing more can be done to this id."""
 
     reason = "member-gone"
+
+
+class NobodyNamed(Invalid):
+    """Nothing says who the member is, nor reaches them."""
+
+    reason = "nobody-named"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Nothing says who this is: give a name, an e-mail address, a phone number or an external id.",
+            field="given_name",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +124,48 @@ class Profile:
 def relation(community: Community, kind: str, since: str = "", until: str = "", source: str = "") -> Record:
     """A relation of the community's catalogue with its terms (ISO dates, inclusive). Raises NotInCatalogue, Invalid."""
     community.relation_kind(kind)
-    if since and until and until < since:
-        raise Invalid("The relation ends before it begins.", field="relations.until")
-    return {
-        "kind": kind,
-        "since": iso_date(since, "relations.since") if since else None,
-        "until": iso_date(until, "relations.until") if until else None,
-        "source": source,
-    }
+    begins = iso_date(since, "relations.since") if since else None
+    ends = iso_date(until, "relations.until") if until else None
+    if begins and ends and ends < begins:
+        raise ImpossibleDate("The relation ends before it begins: correct one of the dates.", field="relations.until")
+    return {"kind": kind, "since": begins, "until": ends, "source": within(source, "source", "relations.source")}
 
 
 def reason(community: Community, key: str, at: int, basis: str = DECLARED, evidence: str = "") -> Record:
     """A reason that justifies the presence. Raises NotInCatalogue."""
     if basis not in (DECLARED, INFERRED):
         raise Invalid("A reason is declared or inferred.", field="reasons.basis")
-    return {"key": community.reason(key), "basis": basis, "evidence": evidence, "at": at}
+    shown = within(evidence, "detail", "reasons.evidence")
+    return {"key": community.reason(key), "basis": basis, "evidence": shown, "at": at}
 
 
 def register(profile: Profile, member_id: str, community: Community, cause: Cause) -> Record:
-    """The record of a new member. Raises NotInCatalogue or Invalid for what the community has not declared."""
+    """The record of a new member, of whom at least a name, an address or an external id is known.
+
+    Raises NobodyNamed, TextTooLong, ImpossibleDate; NotInCatalogue or Invalid for what the community has not declared.
+    """
     if profile.kind not in (PERSON, ORGANISATION):
         raise Invalid("A member is a person or an organisation.", field="kind")
     if profile.presence not in (VOLUNTARY, INVOLUNTARY):
         raise Invalid("A presence is voluntary or involuntary.", field="presence")
+    for name in _NAMES:
+        within(getattr(profile, name), "name", name)
+    within(profile.external_id, "external_id", "external_id")
+    if profile.birth_date:
+        birth_day(profile.birth_date, cause.at)
+    record = blank(profile, member_id, community, cause)
+    says_who(record)
+    return record
+
+
+def says_who(record: Record) -> None:
+    """Raises NobodyNamed for a member without a name, an address or an external id."""
+    if not (record["display_name"] or record["contact_points"] or record["external_id"]):
+        raise NobodyNamed
+
+
+def blank(profile: Profile, member_id: str, community: Community, cause: Cause) -> Record:
+    """The record that a profile makes, nobody's yet where it says nothing; the profile is valid."""
     given, family = profile.given_name, profile.family_name
     display = profile.display_name or (f"{given} {family}" if given and family else given or family)
     attributes: list[Record] = []
@@ -216,11 +263,6 @@ def searched_by(record: Record) -> list[str]:
     return list(words)
 
 
-def tags_of(texts: Iterable[str]) -> list[str]:
-    """Tags in one form: tidied, lower case, each once, in order."""
-    return list(dict.fromkeys(tag for tag in (tidy(text).lower()[:60] for text in texts) if tag))
-
-
 def contact_on(record: Record, channel: str) -> Record | None:
     """The contact point that a message on the channel goes to: the first usable one, or else the first."""
     first: Record | None = None
@@ -235,7 +277,7 @@ def contact_on(record: Record, channel: str) -> Record | None:
 class Member:
     """One member while it is being changed."""
 
-    __slots__ = ("_was_allowed", "_was_standing", "cause", "community", "events", "record")
+    __slots__ = ("_was_allowed", "_was_standing", "cause", "community", "events", "held", "record")
 
     def __init__(self, record: Record, community: Community, cause: Cause) -> None:
         if record["state"] in (MERGED, ERASED):
@@ -244,6 +286,7 @@ class Member:
         self.community = community
         self.cause = cause
         self.events: list[Happened] = []
+        self.held: set[str] = set()  # standings that it had as somebody who is now found to be the same
         self._was_standing = list(record["standing"])
         self._was_allowed = list(record["permission"])
 
@@ -259,8 +302,8 @@ class Member:
 
     def rename(self, *, given_name: str, family_name: str, display_name: str = "") -> None:
         given, family, display = tidy(given_name), tidy(family_name), tidy(display_name)
-        if max(len(given), len(family), len(display)) > _LONGEST_NAME:
-            raise Invalid(f"A name has at most {_LONGEST_NAME} characters.", field="given_name")
+        for name, text in zip(_NAMES, (given, family, display), strict=True):
+            within(text, "name", name)
         self._change("given_name", given)
         self._change("family_name", family)
         self._change("display_name", display or " ".join(part for part in (given, family) if part))
@@ -273,13 +316,10 @@ class Member:
         self._change("zone", time_zone(zone))
 
     def born_on(self, birth_date: str) -> None:
-        day = iso_date(birth_date, "birth_date") if birth_date else None
-        if day is not None and not day >= "1880-01-01":
-            raise Invalid("Nobody that old is alive: correct the year.", field="birth_date")
-        self._change("birth_date", day)
+        self._change("birth_date", birth_day(birth_date, self.cause.at) if birth_date else None)
 
     def known_elsewhere_as(self, external_id: str) -> None:
-        self._change("external_id", external_id.strip() or None)
+        self._change("external_id", within(external_id.strip(), "external_id", "external_id") or None)
 
     def is_present(self, presence: str) -> None:
         if presence not in (VOLUNTARY, INVOLUNTARY):
@@ -338,13 +378,18 @@ class Member:
         self._note(f"relations.{kind}", None, _terms(made))
 
     def end_relation(self, kind: str, on: str) -> None:
-        """Every relation of the kind that still runs ends on that day (its last)."""
-        day = iso_date(on)
-        for known in self.record["relations"]:
-            if known["kind"] == kind and (known["until"] is None or known["until"] > day):
-                was = _terms(known)
-                known["until"] = max(day, known["since"] or day)
-                self._note(f"relations.{kind}", was, _terms(known))
+        """Every relation of the kind that still runs ends on that day (its last). Raises ImpossibleDate before it
+        begins."""
+        day = iso_date(on, "on")
+        running = [
+            r for r in self.record["relations"] if r["kind"] == kind and (r["until"] is None or r["until"] > day)
+        ]
+        if any(known["since"] and known["since"] > day for known in running):
+            raise ImpossibleDate("The relation begins later: end it on its first day, or after.", field="on")
+        for known in running:
+            was = _terms(known)
+            known["until"] = day
+            self._note(f"relations.{kind}", was, _terms(known))
 
     def give_reason(self, key: str, basis: str = DECLARED, evidence: str = "") -> None:
         made = reason(self.community, key, self.cause.at, basis, evidence)
@@ -450,8 +495,9 @@ class Member:
         if record["lifecycle"] != lifecycle:
             self._note("lifecycle", lifecycle, record["lifecycle"], why)
         if record["standing"] != self._was_standing:
+            held = self.held | held_before(record)
             self._note("standing", self._was_standing, record["standing"], why)
-            change = standing_change(self.id, self._was_standing, record["standing"], why, cause.at)
+            change = standing_change(self.id, self._was_standing, record["standing"], held, why, cause.at)
             self.events.append(standings_changed([change]))
         for token in sorted(set(record["permission"]) ^ set(self._was_allowed)):
             purpose, _, channel = token.partition(":")
@@ -469,11 +515,6 @@ class Member:
         change: Record = {"at": self.cause.at, "actor": self.cause.actor, "what": what, "was": was, "now": now}
         change["cause"] = why or self.cause.source
         self.record["history"].append(change)
-
-
-def attribute_values(record: Record) -> Mapping[str, Any]:
-    """The attributes that may be used: the sensitive ones are not among them."""
-    return {attribute["key"]: attribute["value"] for attribute in record["attributes"]}
 
 
 def _terms(known: Record) -> str:

@@ -117,13 +117,18 @@ def emptied(record: Record, state: str, merged_into: str | None) -> Record:
 def unmerge(survivor: Record, taken: Sequence[Record], before: Record, at: int) -> Record:
     """Take back from ``survivor`` what it took, and give the absorbed member its record of ``before``.
 
-    What was changed since stays with the survivor; objections made after the merge stay on both.
+    What was changed since stays with the survivor; objections and a restriction made after the merge stay on both.
     """
+    restricted = survivor["state"] == RESTRICTED and any(
+        note["what"] == "state" and note["at"] >= at for note in survivor["history"]
+    )
     later = [e for e in survivor["ledger"] if e["act"] == OBJECTION and e["recorded_at"] >= at]
     own = {e["key"] for e in taken if e["what"] == "ledger"}
     for each in reversed(taken):
         _give_back(survivor, each)
     restored: Record = copy.deepcopy(before)
+    if restricted:
+        survivor["state"] = restored["state"] = RESTRICTED
     known = {entry["_id"] for entry in restored["ledger"]}
     restored["ledger"] += [e for e in later if e["_id"] not in known and e["_id"] not in own]
     return restored

@@ -16,7 +16,8 @@ from enum import IntEnum
 from typing import Any, NamedTuple
 
 from services.kit.errors import Invalid
-from services.members.domain.values import CHANNELS, anniversary, day_of, instant_of
+from services.members.domain.limits import within
+from services.members.domain.values import CHANNELS, ImpossibleDate, anniversary, day_of, instant_of
 
 Record = dict[str, Any]
 Entry = dict[str, Any]
@@ -58,6 +59,8 @@ _GUARDIAN = "guardian:"
 DOUBLE_OPT_IN = "double_opt_in"
 _HEARSAY = frozenset(("", "operator"))
 _SKEW = 5_000
+EARLIEST_ACT = instant_of("1990-01-01")
+"""Nobody agreed to e-mail before: such an instant was written in another unit, or is a slip."""
 _IMPERSONAL = frozenset(
     (
         "accueil",
@@ -130,6 +133,15 @@ class Evidence:
     at: int | None = None
     actor: str = ""
     detail: str = ""
+
+    def check(self) -> None:
+        """Raises TextTooLong, ImpossibleDate."""
+        for kind in ("wording", "source", "actor", "detail"):
+            within(getattr(self, kind), kind, f"evidence.{kind}")
+        if self.at is not None and self.at < EARLIEST_ACT:
+            raise ImpossibleDate(
+                "The act lies before 1990: write its instant in milliseconds since 1970, UTC.", field="evidence.at"
+            )
 
     def grade(self, now: int) -> Grade:
         if self.at is None or self.at > now + _SKEW:
@@ -224,6 +236,7 @@ def _entry(
     for channel in channels:
         if channel not in CHANNELS:
             raise Invalid(f"A channel is one of {', '.join(CHANNELS)}.", field="channels")
+    evidence.check()
     entry: Entry = {
         "_id": entry_id,
         "act": act,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from services.kit.clock import DAY
 from services.members.domain.community import Community
+from services.members.domain.member import RESTRICTED
 from services.members.domain.permission import GRANT, OBJECTION, Record
 from services.members.domain.standing import ACTS
 from services.members.domain.values import instant_of
 
 
 def kept_until(record: Record, community: Community) -> int | None:
-    """The instant after which nothing justifies keeping the member; None while a relation runs without an end."""
+    """The instant after which nothing justifies keeping the member; None while a relation runs without an end, while
+    somebody is left for whom they answer, or while they asked that nothing be done with it (GDPR, art. 18)."""
+    if record["wards"] or record["state"] == RESTRICTED:
+        return None
     general: int = community.record["retention_days"] * DAY
     until: int = record["registered_at"] + general
     for tie in record["relations"]:

@@ -23,7 +23,7 @@ from services.kit.store.rule import EVERYTHING, NOTHING, And, Contains, Equals, 
 from services.members.domain.community import DATE, FLAG, NUMBER, TEXT, AttributeKind, Community
 from services.members.domain.permission import PURPOSES, WITHOUT_CHANNEL
 from services.members.domain.standing import LIFECYCLES, STANDINGS
-from services.members.domain.values import CHANNELS, anniversary, day_of, instant_of, iso_date, search_words
+from services.members.domain.values import CHANNELS, OLDEST, anniversary, day_of, instant_of, iso_date, search_words
 
 TRACKED = "tracking:email"
 LISTED: Rule = In("state", ("active", "restricted"))
@@ -276,9 +276,9 @@ class _Reader:
                 case "known":
                     return _known("birth_date", value, f"{at}/known")
                 case "age_at_least":
-                    return Range("birth_date", lte=anniversary(self._today, -_days(value, f"{at}/{test}")))
+                    return Range("birth_date", lte=anniversary(self._today, -_years(value, f"{at}/{test}")))
                 case "age_below":
-                    return Range("birth_date", gt=anniversary(self._today, -_days(value, f"{at}/{test}")))
+                    return Range("birth_date", gt=anniversary(self._today, -_years(value, f"{at}/{test}")))
                 case "before":
                     return Range("birth_date", lt=_date(value, f"{at}/{test}"))
                 case _:
@@ -443,8 +443,16 @@ def _texts(value: Any, test: str, at: str) -> list[str]:
 
 
 def _days(value: Any, at: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 36_500:
-        raise BadRule(at, "Write a whole number, 0 to 36500.")
+    return _whole(value, at, 36_500)
+
+
+def _years(value: Any, at: str) -> int:
+    return _whole(value, at, OLDEST)
+
+
+def _whole(value: Any, at: str, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        raise BadRule(at, f"Write a whole number, 0 to {most}.")
     return value
 
 

@@ -103,6 +103,22 @@ class StandingRule:
         }
 
 
+_TAKES_BACK = {"undo": "import", "unmerge": "merge"}
+
+
+def held_before(record: Record) -> set[str]:
+    """Every standing the member is known to have had, as its history tells; not those of an import or a merge that was
+    taken back."""
+    notes = [(note, *str(note["cause"]).partition("#")[0].split(":", 1)) for note in record["history"]]
+    told = [(note["was"], note["now"], why, *of) for note, why, *of in notes if note["what"] == "standing"]
+    gone = {(_TAKES_BACK[why], *of) for _, _, why, *of in told if why in _TAKES_BACK}
+    held: set[str] = set()
+    for was, now, why, *of in told:
+        if why not in _TAKES_BACK and (why, *of) not in gone:
+            held.update(was, now)
+    return held
+
+
 def standing_rule(table: Mapping[str, Any], kinds: frozenset[str]) -> StandingRule:
     """The rule of a table (TOML, JSON), checked against the relation kinds of the catalogue. Raises Invalid."""
 

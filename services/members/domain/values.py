@@ -6,12 +6,18 @@ import datetime
 import re
 import unicodedata
 import zoneinfo
+from collections.abc import Iterable
 from functools import lru_cache
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
 from services.kit.errors import Invalid
+from services.members.domain.limits import within
+
+ADULT_AT = 18  # majority, in Belgium (Civil Code, art. 488) and France (Code civil, art. 414)
+OLDEST = 120
+"""Years: nobody alive is older."""
 
 EMAIL = "email"
 PHONE = "phone"
@@ -28,6 +34,12 @@ _KNOWN_PHONE = re.compile(r"\+(?:324[5-9]\d{7}|33(?:6(?:[0-24-8]\d|3[0-8]|9[589]
 _CALLING_CODE = {"BE": "+32", "FR": "+33"}
 _WORD = re.compile(r"[\w@.+\-']+")
 _LOCALE = re.compile(r"[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|\d{3}))?")
+
+
+class ImpossibleDate(Invalid):
+    """A date that cannot be: of what it is said to be, or beside another one."""
+
+    reason = "impossible-date"
 
 
 class BadAddress(Invalid):
@@ -86,6 +98,11 @@ def tidy(text: str) -> str:
     return " ".join(text.split())
 
 
+def tags_of(texts: Iterable[str]) -> list[str]:
+    """Tags in one form: tidied, lower case, each once, in order. Raises TextTooLong."""
+    return list(dict.fromkeys(within(tag, "tag", "tags") for text in texts if (tag := tidy(text).lower())))
+
+
 @lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """A copy for search and comparison: no accents, no case, one form of each letter."""
@@ -107,6 +124,16 @@ def iso_date(text: str, field: str = "date") -> str:
         return datetime.date.fromisoformat(text).isoformat()
     except ValueError:
         raise Invalid("Write the date as YYYY-MM-DD.", field=field) from None
+
+
+def birth_day(text: str, now: int, field: str = "birth_date") -> str:
+    """The day a living person was born, ISO 8601. Raises Invalid, ImpossibleDate."""
+    day, today = iso_date(text, field), day_of(now)
+    if day > today:
+        raise ImpossibleDate("Nobody is born in the future: correct the date.", field=field)
+    if day < anniversary(today, -OLDEST):
+        raise ImpossibleDate("Nobody that old is alive: correct the year.", field=field)
+    return day
 
 
 def locale_tag(text: str) -> str:

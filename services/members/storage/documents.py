@@ -211,6 +211,7 @@ class InteractionDocument(AggregateDocument):
     amount_units = IntField()
     amount_nanos = IntField()
     reverses = StringField()
+    told = StringField()  # recognises the report of a partner that is told again
     waiting = IntField()  # since when the member's record lacks it; null: it shows
 
     meta = {"collection": "interactions", "indexes": [("member", "at")], "everywhere": ["waiting"]}

@@ -15,6 +15,7 @@ class ImportDocument(AggregateDocument):
     state = StringField()
     dry_run = BooleanField()
     file = StringField()
+    asked = StringField()  # recognises the order that is given again
     file_name = StringField()
     encoding = StringField()
     delimiter = StringField()
@@ -37,7 +38,7 @@ class ImportDocument(AggregateDocument):
 
     meta = {
         "collection": "imports",
-        "indexes": ["asked_at"],
+        "indexes": ["asked_at", "file"],
         "everywhere": ["work", "asked_at"],
         "left_alone": ["progress", "undo_progress"],
     }

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from services.kit.errors import FanfareError
 from services.kit.scope import Scope
 from services.kit.store.port import Document
-from services.members.domain.household import EXTERNAL, AddressTaken, claim_id, new_claim
-from services.members.domain.member import Member, contact_on
+from services.members.domain.household import EXTERNAL, AddressTaken, claim_id, is_under_age, may_answer, new_claim
+from services.members.domain.limits import within
+from services.members.domain.member import Cause, Member, contact_on, says_who
 from services.members.domain.permission import Record
 from services.members.domain.values import CHANNELS, address_on
-from services.members.use_cases.registering import refuse_erased, share_addresses
+from services.members.use_cases.registering import owners_of, refuse_erased, share_addresses
 from services.members.use_cases.room import Room, persistently
 
 
@@ -36,12 +38,19 @@ class Changes:
 
 
 def change_member(room: Room, scope: Scope, member: str, changes: Changes) -> Document:
-    """Raises UnknownMember, Invalid, NotInCatalogue, AddressTaken (of an external id)."""
+    """Raises UnknownMember, Invalid, NotInCatalogue; AddressTaken, ErasedBefore (of an external id)."""
     before = room.member(scope, member)
     external = changes.external_id.strip() if changes.external_id is not None else None
     if external and external != before["external_id"]:
+        within(external, "external_id", "external_id")
+        refuse_erased(room, scope, room.community(scope, before["community"]), EXTERNAL, external)
         _claim(room, scope, before, EXTERNAL, external)
-    changed = room.change(scope, member, room.cause(scope), lambda m: _apply(m, changes))
+    try:
+        changed = room.change(scope, member, room.cause(scope), lambda m: _apply(m, changes))
+    except FanfareError:
+        if external and external != before["external_id"]:
+            leave_claims(room, scope, before, [(EXTERNAL, external)])
+        raise
     if external is not None and before["external_id"] and before["external_id"] != external:
         leave_claims(room, scope, changed, [(EXTERNAL, before["external_id"])])
     return changed
@@ -74,6 +83,7 @@ def _apply(member: Member, changes: Changes) -> None:
         member.withdraw_reason(key)
     for key in changes.reasons_given:
         member.give_reason(key)
+    says_who(record)
 
 
 def relate_member(room: Room, scope: Scope, member: str, kind: str, since: str, until: str, source: str) -> Document:
@@ -100,10 +110,14 @@ def add_contact_point(room: Room, scope: Scope, member: str, channel: str, addre
 
 
 def remove_contact_point(room: Room, scope: Scope, member: str, contact_point: str) -> Document:
+    """Raises NobodyNamed for the last thing by which anybody knows who this is."""
     gone: list[Record] = []
-    changed = room.change(
-        scope, member, room.cause(scope), lambda m: gone.append(m.remove_contact_point(contact_point))
-    )
+
+    def act(changing: Member) -> None:
+        gone.append(changing.remove_contact_point(contact_point))
+        says_who(changing.record)
+
+    changed = room.change(scope, member, room.cause(scope), act)
     leave_claims(room, scope, changed, [(gone[-1]["channel"], gone[-1]["address"])])
     return changed
 
@@ -113,12 +127,16 @@ def mark_contact_point(room: Room, scope: Scope, member: str, contact_point: str
 
 
 def name_guardian(room: Room, scope: Scope, member: str, guardian: str) -> Document:
-    """Somebody answers for a minor, who is reached at the guardian's address where they have none of their own."""
+    """Somebody answers for a minor, who is reached at the guardian's address where they have none of their own.
+
+    Raises CannotAnswer for a minor, and for two who would answer for each other.
+    """
     answering = room.member(scope, guardian)
     ward = room.member(scope, member)
     if answering["community"] != ward["community"]:
         room.member(scope.within(ward["community"]), guardian)  # another community's member does not exist here
     cause = room.cause(scope)
+    may_answer(answering, ward, cause.at)
     room.change(scope, answering["_id"], cause, lambda m: m.answers_for(ward["_id"]))
     has = {point["channel"] for point in ward["contact_points"]}
     lent = [point for channel in CHANNELS if channel not in has and (point := contact_on(answering, channel))]
@@ -134,9 +152,32 @@ def name_guardian(room: Room, scope: Scope, member: str, guardian: str) -> Docum
 
 
 def dismiss_guardian(room: Room, scope: Scope, member: str, guardian: str) -> Document:
+    """Somebody answers no more for a minor, who leaves the addresses that were the guardian's."""
     cause = room.cause(scope)
-    changed = room.change(scope, member, cause, lambda m: m.dismiss_guardian(guardian))
+    answering = room.members.get(scope, [guardian]).get(guardian) or room.member(scope, guardian)
+    changed = part_from(room, scope, member, answering, cause)
     room.change(scope, guardian, cause, lambda m: m.answers_no_more_for(changed["_id"]))
+    return changed
+
+
+def part_from(room: Room, scope: Scope, ward: str, guardian: Record, cause: Cause) -> Document:
+    """The ward has this guardian no more. A minor is no longer written to at an address that only the guardian, and
+    those for whom the guardian answers, hold: whoever reads there answers for the minor no more."""
+    addresses = [(point["channel"], point["address"]) for point in guardian["contact_points"]]
+    own = {guardian["_id"], *guardian["wards"], ward}
+    owners = owners_of(room, scope, guardian["community"], addresses)
+    left = [address for address, held in owners.items() if own.issuperset(held)]
+    gone: list[Record] = []
+
+    def part(changing: Member) -> None:
+        changing.dismiss_guardian(guardian["_id"])
+        points = changing.record["contact_points"] if is_under_age(changing.record, cause.at) else []
+        gone[:] = [point for point in points if (point["channel"], point["address"]) in left]
+        for point in gone:
+            changing.remove_contact_point(point["id"])
+
+    changed = room.change(scope, ward, cause, part)
+    leave_claims(room, scope, changed, [(point["channel"], point["address"]) for point in gone])
     return changed
 
 

@@ -6,16 +6,20 @@ each address, by which a later import is kept from bringing the person back.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from services.kit.clock import MINUTE
 from services.kit.scope import Scope, everywhere, stored_scope
 from services.kit.store.port import Document, Order, Page, Patch
 from services.kit.store.rule import Equals, In, Or, Range
 from services.members.domain.events import member_erased
-from services.members.domain.household import EXTERNAL, address_hash
-from services.members.domain.member import ERASED, Cause, Member, MemberGone, UnknownMember
+from services.members.domain.household import EXTERNAL, address_hash, of_one
+from services.members.domain.importing.draft import name_key
+from services.members.domain.member import ERASED, Cause, MemberGone, UnknownMember
 from services.members.domain.merge import emptied
 from services.members.domain.permission import Record
-from services.members.use_cases.changing import leave_claims
+from services.members.use_cases.changing import leave_claims, part_from
+from services.members.use_cases.registering import owners_of
 from services.members.use_cases.room import Room, persistently
 
 HERE = "members"
@@ -79,11 +83,11 @@ def _carry_out(room: Room, scope: Scope, erasure: Document) -> Document:
     record = room.members.get(scope, [erasure["member"]])[erasure["member"]]
     everyone = [record["_id"], *record["absorbed"]]
     if record["state"] != ERASED:
+        _leave_family(room, scope, record)
         addresses = _addresses(record)
         if erasure["remembered"] and addresses:
             _remember(room, scope, record, addresses)
         leave_claims(room, scope, record, addresses)
-        _leave_family(room, scope, record)
     all_gone = _forget_interactions(room, scope, everyone)
     _forget_merges(room, scope, everyone)
     for forget in room.forgetters:
@@ -99,8 +103,14 @@ def _addresses(record: Record) -> list[tuple[str, str]]:
 
 
 def _remember(room: Room, scope: Scope, record: Record, addresses: list[tuple[str, str]]) -> None:
+    """Keep a hash of each address; at one that others hold too, only the person of that name is recognised."""
     community = record["community"]
     now = room.clock.now()
+    owners = owners_of(room, scope, community, addresses)
+    name = name_key(record["display_name"])
+    addresses = [
+        of_one(address, name) if set(owners.get(address, ())) - {record["_id"]} else address for address in addresses
+    ]
     room.erased_addresses.insert(
         scope,
         [
@@ -125,15 +135,12 @@ def _remember(room: Room, scope: Scope, record: Record, addresses: list[tuple[st
 
 def _leave_family(room: Room, scope: Scope, record: Record) -> None:
     cause = Cause(room.clock.now(), scope.actor, "erasure")
-    steps = [
-        *((ward, Member.dismiss_guardian) for ward in record["wards"]),
-        *((guardian, Member.answers_no_more_for) for guardian in record["guardians"]),
-    ]
-    for other, step in steps:
-        try:
-            room.change(scope, other, cause, lambda m, s=step: s(m, record["_id"]))  # type: ignore[misc] # bound now
-        except (MemberGone, UnknownMember):
-            continue
+    for ward in record["wards"]:
+        with suppress(MemberGone, UnknownMember):
+            part_from(room, scope, ward, record, cause)
+    for guardian in record["guardians"]:
+        with suppress(MemberGone, UnknownMember):
+            room.change(scope, guardian, cause, lambda m: m.answers_no_more_for(record["_id"]))
 
 
 def _forget_interactions(room: Room, scope: Scope, everyone: list[str]) -> bool:

@@ -26,6 +26,7 @@ _KEPT_BACK = (
     "event_sequence",
     "search",
     "sort_name",
+    "told",
 )
 
 

@@ -16,6 +16,7 @@ from services.members.domain.community import (
     found_community,
 )
 from services.members.domain.events import community_created
+from services.members.domain.limits import within
 from services.members.domain.packs import pack_named
 from services.members.domain.permission import Record
 from services.members.domain.standing import standing_rule
@@ -107,7 +108,7 @@ def change_community(room: Room, scope: Scope, community: str, name: str) -> Doc
     """Rename it; empty leaves it as it is."""
 
     def change(record: Record) -> None:
-        record["name"] = tidy(name) or record["name"]
+        record["name"] = within(tidy(name), "name", "name") or record["name"]
 
     return _change(room, scope, community, change)
 

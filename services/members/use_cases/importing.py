@@ -7,25 +7,39 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from services.kit.clock import DAY
-from services.kit.errors import Invalid, NotFound
+from services.kit.errors import Conflict, Invalid, NotFound
 from services.kit.scope import Scope, everywhere, stored_scope
 from services.kit.store.port import Document, Order, Page
-from services.kit.store.rule import Equals, In
+from services.kit.store.rule import And, Equals, In
 from services.members.domain.importing import reading
 from services.members.domain.importing.folding import fold
 from services.members.domain.importing.guessing import guess_mapping
 from services.members.domain.importing.job import PAUSED, Import, new_import
 from services.members.domain.importing.mapping import Mapping as ListMapping
-from services.members.domain.importing.mapping import check_mapping, mapping_document, mapping_from
+from services.members.domain.importing.mapping import MappingWrong, check_mapping, mapping_document, mapping_from
+from services.members.domain.importing.plan import fingerprint
 from services.members.domain.importing.reading import Format
+from services.members.domain.limits import LONGEST, within
 from services.members.domain.values import tidy
-from services.members.use_cases.imports_room import Imports, file_key
+from services.members.use_cases.imports_room import Imports, UnknownFile, file_key
 from services.members.use_cases.room import persistently
 
 LARGEST_FILE = 1 << 30
 PIECE_LIMIT = 1 << 20
 KEPT = 7 * DAY  # of dry runs, and of files that nobody imported
-NAME_LIMIT = 120
+
+
+class FileUsed(Conflict):
+    """The file was used by an import: each upload is imported once."""
+
+    reason = "file-used"
+
+    def __init__(self, used_by: str) -> None:
+        super().__init__(
+            f"The import {used_by} used this file: look at that one, or upload the file again to import it anew.",
+            field="file",
+            used_by=used_by,
+        )
 
 
 class UnknownMapping(NotFound):
@@ -88,9 +102,9 @@ def guess(
 def save_mapping(imports: Imports, scope: Scope, community_id: str, name: str, mapping: ListMapping) -> Document:
     """Keep a mapping under a name; one of the same name is replaced. Raises MappingWrong."""
     community = imports.room.community(scope, community_id)
-    name = tidy(name)
-    if not fold(name) or len(name) > NAME_LIMIT:
-        raise Invalid(f"Give the mapping a name of at most {NAME_LIMIT} characters.", field="name")
+    name = within(tidy(name), "label", "name")
+    if not fold(name):
+        raise Invalid("Give the mapping a name.", field="name")
     check_mapping(mapping, community, [column.heading for column in mapping.columns])
     made: Document = {
         "_id": f"{community_id}:{fold(name)}",
@@ -122,31 +136,60 @@ def list_mappings(imports: Imports, scope: Scope, community_id: str, size: int, 
 
 
 def start_import(imports: Imports, scope: Scope, community_id: str, order: ImportOrder, *, dry_run: bool) -> Import:
-    """Check file and mapping, and have a worker do the rest. Raises FileUnreadable, MappingWrong, UnknownMapping."""
+    """Check file and mapping, and have a worker do the rest; the same order for a file that is being or was imported
+    answers with that import. Raises FileUnreadable, FileUsed, MappingWrong, UnknownMapping."""
     room = imports.room
     community = room.community(scope, community_id)
+    used = None if dry_run else _import_of(imports, scope, community_id, order.file)
+    if used is not None and used.stands:
+        return _the_same(used, order)
     guessed = guess(imports, scope, community_id, order.file, order.encoding, order.delimiter)
     mapping = order.mapping or _saved(imports, scope, community_id, order.mapping_name) or guessed.mapping
     if mapping.declaration and not mapping.declaration.at:
         mapping = replace(mapping, declaration=replace(mapping.declaration, at=room.clock.now()))
     mapping = _of_this_file(mapping, guessed.format)
     check_mapping(mapping, community, guessed.format.headings)
+    if mapping.declaration and mapping.declaration.at > room.clock.now():
+        raise MappingWrong("This instant has not come: correct it.", field="mapping.declaration.at")
     record = new_import(
-        import_id=room.ids.new("imp"),
+        import_id=room.ids.new("imp") if dry_run or used else f"imp{order.file.removeprefix('fil')}",
         agency=community.agency,
         community=community_id,
         actor=scope.actor,
         file=order.file,
-        file_name=tidy(order.file_name)[:NAME_LIMIT],
+        asked=_asked(order),
+        file_name=tidy(order.file_name)[: LONGEST["label"]],
         file_format=guessed.format,
         mapping=mapping,
         dry_run=dry_run,
         now=room.clock.now(),
         chunk_rows=imports.chunk_rows,
     )
-    imports.imports.insert(scope, [record])
+    if not imports.imports.insert(scope, [record]):  # somebody was quicker
+        return _the_same(imports.load(scope, record["_id"]), order)
     imports.wanted.set()
     return Import(record)
+
+
+def _import_of(imports: Imports, scope: Scope, community_id: str, file: str) -> Import | None:
+    """The latest import that used a file; rehearsals use none up."""
+    rule = And((Equals("file", file), Equals("dry_run", False)))
+    latest = Order("asked_at", descending=True)
+    found = imports.imports.find(scope.within(community_id), rule, order=latest, limit=1).documents
+    return Import(found[0]) if found else None
+
+
+def _the_same(used: Import, order: ImportOrder) -> Import:
+    """The import of a file, where it was ordered just so. Raises FileUsed."""
+    if used.record["asked"] != _asked(order):
+        raise FileUsed(used.id)
+    return used
+
+
+def _asked(order: ImportOrder) -> str:
+    """Recognises an order that is given again; what a file is called changes nothing."""
+    mapping = order.mapping and mapping_document(order.mapping)
+    return fingerprint([order.file, order.encoding, order.delimiter, mapping, order.mapping_name])
 
 
 def _saved(imports: Imports, scope: Scope, community_id: str, name: str) -> ListMapping | None:
@@ -260,7 +303,16 @@ def _remove(imports: Imports, job: Document) -> None:
 
 
 def _opener(imports: Imports, scope: Scope, community_id: str, file: str) -> Callable[[], BinaryIO]:
-    return lambda: imports.open_file(scope, community_id, file)
+    def opened() -> BinaryIO:
+        try:
+            return imports.open_file(scope, community_id, file)
+        except UnknownFile:
+            used = _import_of(imports, scope, community_id, file)
+            if used is not None:
+                raise FileUsed(used.id) from None
+            raise
+
+    return opened
 
 
 def _check_format(encoding: str, delimiter: str) -> None:

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Sequence
 
 from services.kit.clock import MINUTE
-from services.kit.errors import NotFound
+from services.kit.errors import Conflict, NotFound
 from services.kit.scope import Scope, everywhere, stored_scope
 from services.kit.store.port import Document, Order, Page, Patch, Push
 from services.kit.store.rule import And, Equals, Or, Range, Rule
@@ -18,6 +18,7 @@ from services.members.domain.household import EXTERNAL
 from services.members.domain.member import MERGED, RECENT, Cause, Member, MemberGone, UnknownMember, derive
 from services.members.domain.merge import AlreadyUndone, CannotMerge, Merge, emptied, merge, unmerge
 from services.members.domain.permission import Record
+from services.members.domain.standing import held_before
 from services.members.use_cases.changing import leave_claims
 from services.members.use_cases.registering import share_addresses
 from services.members.use_cases.room import Room, persistently
@@ -31,6 +32,17 @@ class UnknownMerge(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such merge.", field="merge")
+
+
+class UndoLaterFirst(Conflict):
+    """Somebody else was merged into the same member since."""
+
+    reason = "undo-later-first"
+
+    def __init__(self, later: str) -> None:
+        super().__init__(
+            f"Another was merged into this member since: undo the merge {later} first.", field="merge", later=later
+        )
 
 
 def preview_merge(room: Room, scope: Scope, survivor: str, absorbed: str) -> tuple[Merge, Record]:
@@ -68,7 +80,7 @@ def merge_members(room: Room, scope: Scope, survivor: str, absorbed: str) -> tup
 
 
 def unmerge_members(room: Room, scope: Scope, merge_id: str) -> tuple[Document, list[Document]]:
-    """Undo a merge; later objections stay on both. Raises UnknownMerge, AlreadyUndone, CannotMerge."""
+    """Undo a merge; later objections stay on both. Raises UnknownMerge, AlreadyUndone, CannotMerge, UndoLaterFirst."""
     saved = room.merges.get(scope, [merge_id]).get(merge_id)
     if saved is None:
         raise UnknownMerge
@@ -79,6 +91,7 @@ def unmerge_members(room: Room, scope: Scope, merge_id: str) -> tuple[Document, 
     scope = scope.within(saved["community"])
     if room.members.get(scope, [saved["survivor"]])[saved["survivor"]]["state"] == MERGED:
         raise CannotMerge("The survivor was merged itself: undo that merge first.", field="merge")
+    _require_latest(room, scope, saved)
     now = room.clock.now()
     cause = Cause(now, scope.actor, f"unmerge:{merge_id}")
     restored: list[Record] = []
@@ -91,11 +104,19 @@ def unmerge_members(room: Room, scope: Scope, merge_id: str) -> tuple[Document, 
     survivor = room.change(scope, saved["survivor"], cause, part)
     back = persistently(lambda: _put_back(room, scope, restored[0], cause), "member")
     _give_claims_back(room, scope, survivor, back)
-    _tell_families(room, scope, back, survivor["_id"], cause, joining=False)
+    _tell_families(room, scope, _brought(back, saved["taken"]), survivor["_id"], cause, joining=False)
     room.members.patch(scope, _engagement(saved["survivor"], back, now, sign=-1))
     saved |= {"undone_at": now, "unfinished": None}
     room.merges.patch(scope, [Patch(merge_id, set={"undone_at": now, "unfinished": None})])
     return saved, [survivor, back]
+
+
+def _require_latest(room: Room, scope: Scope, saved: Document) -> None:
+    """What a later merge took was measured by what the earlier one had brought. Raises UndoLaterFirst."""
+    rule = And((Equals("survivor", saved["survivor"]), Equals("undone_at", None), Range("_id", gt=saved["_id"])))
+    later = room.merges.find(scope, rule, order=Order("_id", descending=True), limit=1).documents
+    if later:
+        raise UndoLaterFirst(later[0]["_id"])
 
 
 def list_merges(room: Room, scope: Scope, community: str, member: str, size: int, after: str | None) -> Page:
@@ -127,6 +148,7 @@ def _carry_out(room: Room, scope: Scope, saved: Document) -> None:
         if saved["absorbed"] not in member.record["absorbed"]:
             made = merge(member.record, before)
             saved["taken"] = made.taken
+            member.held = {*before["standing"], *held_before(before)}
             member.events.append(member_merged(saved["absorbed"], member.id))
 
     survivor = room.change(scope, saved["survivor"], cause, absorb)
@@ -185,6 +207,12 @@ def _tell_families(room: Room, scope: Scope, record: Record, survivor: str, caus
             room.change(scope, member, cause, lambda m, s=step: s(m, survivor))  # type: ignore[misc] # bound now
         except (MemberGone, UnknownMember):
             continue
+
+
+def _brought(back: Record, taken: Sequence[Record]) -> Record:
+    """The family that the survivor did not have before: who was in both families stays in both."""
+    by_merge = {(each["what"], each["key"]) for each in taken}
+    return {place: [one for one in back[place] if (place, one) in by_merge] for place in ("wards", "guardians")}
 
 
 def _engagement(survivor: str, of: Record, at: int, *, sign: int) -> list[Patch]:

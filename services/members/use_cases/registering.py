@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from services.kit.clock import MINUTE
 from services.kit.scope import Scope
@@ -19,29 +18,14 @@ from services.members.domain.household import (
     claim_id,
     claims_of,
     new_claim,
+    of_one,
 )
-from services.members.domain.member import Cause, Profile, mark_shared, register
+from services.members.domain.importing.draft import name_key
+from services.members.domain.member import Profile, mark_shared, register
 from services.members.domain.permission import Record
 from services.members.use_cases.room import Room, persistently
 
 TAKEN_OVER_AFTER = 10 * MINUTE
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """Somebody to register under an id that was fixed before, so that doing it again changes nothing."""
-
-    member: str
-    profile: Profile
-    cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why somebody was not registered: an address of theirs is another member's."""
-
-    channel: str
-    owner: str
 
 
 def register_member(
@@ -51,25 +35,21 @@ def register_member(
     erased address back. Raises AddressTaken, ErasedBefore, and Invalid for what the community has not declared."""
     community = room.community(scope, community_id)
     addresses = [*profile.contacts, *([(EXTERNAL, profile.external_id)] if profile.external_id else [])]
-    returning = _erasures_of(room, scope, community, addresses)
+    name = name_key(profile.display_name or f"{profile.given_name} {profile.family_name}")
+    theirs = [*addresses, *(of_one(address, name) for address in addresses)]
+    returning = _erasures_of(room, scope, community, theirs)
     for (channel, _), erasure in returning.items():
         if own_act_at is None or own_act_at <= erasure["erased_at"]:
             raise ErasedBefore(channel)
-    registration = Registration(room.ids.new("mbr"), profile, room.cause(scope, source))
-    records, refused = _register(room, scope, community, [registration], telling=True)
-    for refusal in refused.values():
-        raise AddressTaken(refusal.channel, refusal.owner)
+    record = register(profile, room.ids.new("mbr"), community, room.cause(scope, source))
+    _claim_all(room, scope, record)
+    share_addresses(room, scope, {record["_id"]: record})
+    room.tell(record, [member_registered(record["_id"], record["standing"], record["source"])], room.clock.now())
+    room.members.insert(scope, [record])
     if returning:
         room.erased_addresses.delete(scope, [erasure["_id"] for erasure in returning.values()])
     room.nudge()
-    return records[0]
-
-
-def register_members(
-    room: Room, scope: Scope, community: Community, registrations: Sequence[Registration]
-) -> dict[str, Refused]:
-    """Register many, in a few writes; those refused, by id. Tells nothing: the caller raises one event for them all."""
-    return _register(room, scope, community, registrations, telling=False)[1]
+    return record
 
 
 def owners_of(
@@ -107,37 +87,33 @@ def _erasures_of(
     return {by_hash[key]: found for key, found in room.erased_addresses.get(scope, list(by_hash)).items()}
 
 
-def _register(
-    room: Room, scope: Scope, community: Community, registrations: Sequence[Registration], *, telling: bool
-) -> tuple[list[Document], dict[str, Refused]]:
+def _claim_all(room: Room, scope: Scope, record: Record) -> None:
+    """Claim the addresses of somebody new, and none of them where one is another's. Raises AddressTaken."""
     now = room.clock.now()
-    records: dict[str, Record] = {}
-    claims: dict[str, Document] = {}
-    refused: dict[str, Refused] = {}
-    for one in registrations:
-        record = register(one.profile, one.member, community, one.cause)
-        records[one.member] = record
-        for claim in claims_of(record, now):
-            first = claims.setdefault(claim["_id"], claim)
-            if first is not claim:
-                refused[one.member] = Refused(channel_of(claim["_id"]), first["owners"][0])
-    taken = room.claims.insert(scope, list(claims.values()))
-    if len(taken) != len(claims):
-        standing = [claim for claim in claims.values() if claim["_id"] not in taken]
-        refused |= _settle_taken(room, scope, standing, now)
-    if refused:
-        room.claims.delete(
-            scope, [one for one in sorted(taken) if claims[one]["owners"][0] in refused]
-        )  # what was claimed for somebody who is not registered
-        for member in refused:
-            del records[member]
-    share_addresses(room, scope, records)
-    documents = list(records.values())
-    if telling:
-        for record in documents:
-            room.tell(record, [member_registered(record["_id"], record["standing"], record["source"])], now)
-    room.members.insert(scope, documents)
-    return documents, refused
+    claims = claims_of(record, now)
+    taken = room.claims.insert(scope, claims)
+    try:
+        for claim in claims:
+            if claim["_id"] not in taken:
+                _take_over(room, scope, claim, now)
+    except AddressTaken:
+        room.claims.delete(scope, sorted(taken))
+        raise
+
+
+def _take_over(room: Room, scope: Scope, claim: Document, now: int) -> None:
+    """Of a claim that stood already: one of nobody is taken over after a while. Raises AddressTaken."""
+    known = room.claims.get(scope, [claim["_id"]]).get(claim["_id"])
+    if known is None:
+        return
+    living = room.members.get(scope, known["owners"])
+    if not living and now - known["claimed_at"] > TAKEN_OVER_AFTER:
+        known |= {"owners": claim["owners"], "claimed_at": now}
+        if room.claims.replace(scope, [known]):
+            return
+    raise AddressTaken(
+        channel_of(claim["_id"]), next((one for one in known["owners"] if one in living), known["owners"][0])
+    )
 
 
 def share_addresses(room: Room, scope: Scope, records: dict[str, Record]) -> None:
@@ -187,23 +163,3 @@ def _save_shared(room: Room, scope: Scope, member: str, shared: set[tuple[str, .
     if found is None or not mark_shared(found, shared):
         return True
     return bool(room.members.replace(scope, [found])) or None
-
-
-def _settle_taken(room: Room, scope: Scope, claims: Sequence[Document], now: int) -> dict[str, Refused]:
-    """Of claims that stood already: those of the same member are fine, those of nobody are taken over."""
-    refused: dict[str, Refused] = {}
-    standing = room.claims.get(scope, [claim["_id"] for claim in claims])
-    owners = {owner for claim in standing.values() for owner in claim["owners"]}
-    living = room.members.get(scope, sorted(owners)) if owners else {}
-    for claim in claims:
-        (newcomer,) = claim["owners"]
-        known = standing.get(claim["_id"])
-        if known is None or newcomer in known["owners"]:
-            continue
-        owner = next((one for one in known["owners"] if one in living), None)
-        if owner is None and now - known["claimed_at"] > TAKEN_OVER_AFTER:
-            known |= {"owners": [newcomer], "claimed_at": now}
-            if room.claims.replace(scope, [known]):
-                continue
-        refused[newcomer] = Refused(channel_of(claim["_id"]), owner or known["owners"][0])
-    return refused

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from typing import Any
+
+import orjson
 
 from services.kit.clock import MINUTE
 from services.kit.errors import FanfareError
@@ -11,8 +16,9 @@ from services.kit.scope import Scope
 from services.members.domain.community import Community
 from services.members.domain.engagement import REPORTABLE, SIGNED_UP
 from services.members.domain.events import interaction_recorded
-from services.members.domain.household import EXTERNAL, ErasedBefore
-from services.members.domain.member import ERASED, Cause, Profile
+from services.members.domain.household import EXTERNAL, AddressTaken, ErasedBefore
+from services.members.domain.limits import within
+from services.members.domain.member import ERASED, Cause, MemberGone, Profile
 from services.members.domain.permission import CONSENT, PURPOSES, THE_MEMBER, Evidence, Grade, Record, grant
 from services.members.domain.values import EMAIL, PHONE, address_on, fold, tidy
 from services.members.use_cases.reading import get_members
@@ -25,11 +31,20 @@ KNOWN = "known"
 UNMATCHED = "unmatched"
 AMBIGUOUS = "ambiguous"
 REFUSED = "refused"
+_TEXTS = {
+    "id": "event_id",
+    "reverses": "event_id",
+    "subject": "subject",
+    "external_id": "external_id",
+    "given_name": "name",
+    "family_name": "name",
+}
+"""The free text of a report, each of a kind of ``LONGEST``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a partner tells: who is named by id, or by what is known of them."""
+    """What a partner tells: who is named by id, or by what is known of them. ``at`` 0: when it is told."""
 
     id: str
     kind: str
@@ -58,37 +73,84 @@ class Result:
     member: str = ""
     reason: str = ""
     message: str = ""
+    field: str = ""
 
 
 def record_interactions(room: Room, scope: Scope, community_id: str, reports: Sequence[Report]) -> list[Result]:
-    """Record what partners tell, once by event id. Nobody is guessed at: what fits two members is ambiguous."""
+    """Record what partners tell, once by event id. Nobody is guessed at: what fits two members is ambiguous.
+
+    The same id with the same content is known; with another one it is refused, before anybody is looked for.
+    """
     community = room.community(scope, community_id)
     scope = scope.within(community_id)
     now = room.clock.now()
+    before = _told_before(room, scope, community, [report.id for report in reports])
     results: dict[int, Result] = {}
-    taken: list[tuple[int, Report, str, bool]] = []
+    taken: list[tuple[int, Report, str]] = []
+    entries: dict[str, Record] = {}
     for number, report in enumerate(reports):
+        told = _fingerprint(report)
+        known = entries.get(report.id) or before.get(report.id)
+        if known is not None and known.get("told") != told:
+            results[number] = _reused(report)
+            continue
+        report = replace(report, at=report.at or now)  # from here on it has its time
+        if known is not None:
+            taken.append((number, report, known["member"]))
+            continue
         matched = _matched(room, scope, community, report, now)
         if isinstance(matched, Result):
             results[number] = matched
-        else:
-            taken.append((number, report, *matched))
-    entries: dict[str, Record] = {}
-    for _, report, member, registered in taken:
-        entry = interaction(community, report.id, member, report.kind, report.at, now)
-        kept = ("subject", "currency", "amount_units", "amount_nanos", "reverses")
-        entry |= {key: value for key in kept if (value := getattr(report, key))}
-        room.tell(entry, [interaction_recorded(entry, registered=registered)], now)
-        entries.setdefault(entry["_id"], entry)
+            continue
+        member, registered = matched
+        taken.append((number, report, member))
+        entries[report.id] = _entry(community, report, told, member, now)
+        room.tell(entries[report.id], [interaction_recorded(entries[report.id], registered=registered)], now)
     fresh = keep(room, scope, community, list(entries.values()))
-    for number, report, member, _ in taken:
-        if report.consent_purposes:
+    late = [event for event in entries if key_of(community.id, event) not in fresh]
+    before |= _told_before(room, scope, community, late)
+    for number, report, member in taken:
+        results[number] = _outcome(room, scope, report, member, entries.get(report.id), before.get(report.id))
+        if results[number].outcome == RECORDED:
+            before[report.id] = entries[report.id]
+        if report.consent_purposes and results[number].outcome != REFUSED:
             _enter_consent(room, scope, member, report, now)
-        outcome = RECORDED if key_of(community.id, report.id) in fresh else KNOWN
-        fresh.discard(key_of(community.id, report.id))
-        results[number] = Result(report.id, outcome, member)
     room.nudge()
     return [results[number] for number in range(len(reports))]
+
+
+def _told_before(room: Room, scope: Scope, community: Community, events: Sequence[str]) -> dict[str, Record]:
+    """What is kept under these event ids."""
+    found = room.interactions.get(scope, [key_of(community.id, event) for event in dict.fromkeys(events) if event])
+    return {entry["event"]: entry for entry in found.values()}
+
+
+def _fingerprint(report: Report) -> str:
+    """Recognises a report that is told again, without keeping what it says of the person."""
+    return blake2b(orjson.dumps(report), digest_size=16).hexdigest()
+
+
+def _entry(community: Community, report: Report, told: str, member: str, now: int) -> Record:
+    entry = interaction(community, report.id, member, report.kind, report.at, now) | {"told": told}
+    kept = ("subject", "currency", "amount_units", "amount_nanos", "reverses")
+    return entry | {key: value for key in kept if (value := getattr(report, key))}
+
+
+def _outcome(
+    room: Room, scope: Scope, report: Report, member: str, entry: Record | None, before: Mapping[str, Any] | None
+) -> Result:
+    """What became of a report that names a member; somebody may have been quicker with another one of its id."""
+    if before is None:
+        return Result(report.id, RECORDED, member)
+    if entry is not None and entry["told"] != before.get("told"):
+        return _reused(report)
+    going_on = get_members(room, scope, [member])
+    return Result(report.id, KNOWN, going_on[0]["_id"] if going_on else member)
+
+
+def _reused(report: Report) -> Result:
+    message = "Another event was told under this id before: give each event an id of its own."
+    return Result(report.id, REFUSED, reason="event-id-reused", message=message, field="id")
 
 
 def _matched(room: Room, scope: Scope, community: Community, report: Report, now: int) -> tuple[str, bool] | Result:
@@ -98,16 +160,17 @@ def _matched(room: Room, scope: Scope, community: Community, report: Report, now
         return Result(report.id, REFUSED, reason="invalid", message=message)
     if not set(report.consent_purposes) <= set(PURPOSES):
         message = f"A purpose is one of {', '.join(PURPOSES)}."
-        return Result(report.id, REFUSED, reason="invalid", message=message)
+        return Result(report.id, REFUSED, reason="invalid", message=message, field="consent_purposes")
+    try:
+        _check(report)
+        addresses = _addresses(report, community)
+    except FanfareError as error:
+        return _refused(report, error)
     if report.member:
         found = get_members(room, scope, [report.member])
         if not found or found[0]["state"] == ERASED:
             return Result(report.id, UNMATCHED, reason="unknown-member", message="There is no such member.")
         return found[0]["_id"], False
-    try:
-        addresses = _addresses(report, community)
-    except FanfareError as error:
-        return Result(report.id, REFUSED, reason=error.reason, message=error.message)
     if not addresses:
         message = "Name the member by id, e-mail, phone or external id."
         return Result(report.id, REFUSED, reason="invalid", message=message)
@@ -130,8 +193,19 @@ def _matched(room: Room, scope: Scope, community: Community, report: Report, now
         return Result(report.id, UNMATCHED, reason="no-match", message="No member has this address.")
     try:
         return _registered(room, scope, community, report, addresses, now), True
-    except ErasedBefore as error:
-        return Result(report.id, REFUSED, reason=error.reason, message=error.message)
+    except (ErasedBefore, AddressTaken) as error:
+        return _refused(report, error)
+
+
+def _refused(report: Report, error: FanfareError) -> Result:
+    return Result(report.id, REFUSED, reason=error.reason, message=error.message, field=error.field)
+
+
+def _check(report: Report) -> None:
+    """Raises TextTooLong, ImpossibleDate."""
+    for name, kind in _TEXTS.items():
+        within(getattr(report, name), kind, name)
+    report.evidence.check()
 
 
 def _addresses(report: Report, community: Community) -> list[tuple[str, str]]:
@@ -182,4 +256,5 @@ def _enter_consent(room: Room, scope: Scope, member: str, report: Report, now: i
         now=now,
         recorded_by=scope.actor,
     )
-    room.change(scope, member, Cause(now, scope.actor, "partner"), lambda m: m.enter(entry))
+    with suppress(MemberGone):  # erased since it was told first
+        room.change(scope, member, Cause(now, scope.actor, "partner"), lambda m: m.enter(entry))

@@ -42,6 +42,7 @@ from services.members.domain.importing.job import (
 from services.members.domain.importing.plan import Origin, Plan
 from services.members.domain.importing.planning import Planner
 from services.members.domain.permission import Record
+from services.members.domain.standing import held_before
 from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.undoing_imports import undo_chunks
 from services.members.use_cases.writing_imports import Meeting, write_claims
@@ -329,7 +330,11 @@ def _note_outcome(chunk: Record, plan: Plan) -> None:
             "member": member,
             "version": change.version + 1,
             "fields": [[name, *values] for name, values in change.fields().items()],
-            "standing": [change.before["standing"], change.member.record["standing"]],
+            "standing": [
+                change.before["standing"],
+                change.member.record["standing"],
+                sorted(held_before(change.before)),
+            ],
         }
     chunk["changed"] = list(noted.values())
     told = [detail["member"] for detail in chunk["details"] if detail.get("changes")]
@@ -339,11 +344,10 @@ def _note_outcome(chunk: Record, plan: Plan) -> None:
 def _standing_changes(plan: Plan, chunk: Mapping[str, Any], origin: Origin) -> list[dict[str, Any]]:
     cause = f"import:{origin.id}"
     changes: list[dict[str, Any]] = [
-        {"member": member, "gained": record["standing"], "lost": [], "cause": cause, "at": origin.at}
-        for member, record in plan.created.items()
+        standing_change(member, [], record["standing"], (), cause, origin.at) for member, record in plan.created.items()
     ]
-    return changes + [
-        standing_change(each["member"], each["standing"][0], each["standing"][1], cause, origin.at)
-        for each in chunk["changed"]
-        if each["standing"][0] != each["standing"][1]
-    ]
+    for each in chunk["changed"]:
+        was, now, held = each["standing"]
+        if was != now:
+            changes.append(standing_change(each["member"], was, now, held, cause, origin.at))
+    return changes

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from services.kit.errors import Invalid, NotFound
 from services.kit.scope import Scope
 from services.kit.store.port import Document, Page
+from services.members.domain.limits import within
 from services.members.domain.segment import REACHABLE, Compiled, reachable, read_rule
 from services.members.domain.values import tidy
 from services.members.use_cases.room import Room, in_order, persistently
@@ -47,9 +48,10 @@ def sample_segment(room: Room, scope: Scope, community_id: str, rule: str, size:
 
 
 def save_segment(room: Room, scope: Scope, community_id: str, name: str, rule: str, segment: str = "") -> Document:
-    """Save a live rule under a name, or change a saved one. Raises BadRule, UnknownSegment."""
+    """Save a live rule under a name, or change a saved one. Raises BadRule, TextTooLong, UnknownSegment."""
+    within(rule, "rule", "rule")
     _compiled(room, scope, community_id, rule)
-    name = tidy(name)
+    name = within(tidy(name), "label", "name")
     if not name:
         raise Invalid("Give the segment a name.", field="name")
     if segment:

@@ -14,7 +14,7 @@ from services.kit.outbox import append_event
 from services.kit.scope import Scope
 from services.kit.store.port import Patch
 from services.members.domain.community import Community
-from services.members.domain.events import standing_change
+from services.members.domain.events import standing_taken_back
 from services.members.domain.household import EXTERNAL, claim_id
 from services.members.domain.importing import undoing
 from services.members.domain.importing.job import UNDOING, Import, chunk_id
@@ -144,7 +144,10 @@ class _Undoing:
             self._give_up([(address, record["_id"]) for address in had - _addresses(record)], community)
             if self._room.members.replace(self._scope, [record]):
                 if was != record["standing"]:
-                    changes.append(standing_change(record["_id"], was, record["standing"], cause.source, cause.at))
+                    held = changed["standing"][2]
+                    changes.append(
+                        standing_taken_back(record["_id"], was, record["standing"], held, cause.source, cause.at)
+                    )
                 return left
             record = self._room.members.get(self._scope, [record["_id"]]).get(record["_id"])
         return list(fields)
@@ -176,12 +179,12 @@ class _Undoing:
                 if self._room.members.replace(self._scope, [record]):
                     stripped.append(member)
                     if was != record["standing"]:
-                        changes.append(standing_change(member, was, record["standing"], cause.source, cause.at))
+                        changes.append(standing_taken_back(member, was, record["standing"], (), cause.source, cause.at))
         self._give_up(
             [(address, member) for member in removed for address in sorted(_addresses(found[member]))], community
         )
         self._room.members.delete(self._scope, removed)
-        changes += [standing_change(m, found[m]["standing"], [], cause.source, cause.at) for m in removed]
+        changes += [standing_taken_back(m, found[m]["standing"], [], (), cause.source, cause.at) for m in removed]
         return removed, stripped
 
     def _judge(self, record: Record) -> str:

@@ -10,7 +10,7 @@ from services.kit.store.rule import In
 from services.members.domain.community import Community
 from services.members.domain.household import claim_id, new_claim
 from services.members.domain.importing.draft import Draft, Link, name_key
-from services.members.domain.importing.plan import Address, Known, Origin, Plan, addresses_of
+from services.members.domain.importing.plan import Address, Known, Origin, Plan, addresses_of, recognised_by
 from services.members.domain.member import MERGED
 from services.members.domain.permission import Record
 from services.members.domain.values import fold
@@ -33,7 +33,7 @@ class Meeting:
     def look_up(self, room: Room, scope: Scope, community: Community, origin: Origin, drafts: Sequence[Draft]) -> None:
         """Ask the store in a few calls for the whole chunk."""
         if community.record["erasures"]:
-            every = list(dict.fromkeys(address for draft in self.drafts for address in addresses_of(draft)))
+            every = list(dict.fromkeys(address for draft in self.drafts for address in recognised_by(draft)))
             self.known.erased = erased_among(room, scope, community, every)
         addresses = list(dict.fromkeys(address for draft in drafts for address in addresses_of(draft)))
         if addresses:

@@ -7,8 +7,10 @@ from services.kit.scope import Scope
 from services.kit.store.port import Document
 from services.members.domain.household import address_hash
 from services.members.domain.importing.job import Import
+from services.members.domain.importing.mapping import Column, Mapping
 from services.members.domain.permission import OBJECTION, Evidence, Verdict, verdict
 from services.members.use_cases import importing
+from services.members.use_cases.erasing import erase_member
 from services.members.use_cases.imports_room import Imports
 from services.members.use_cases.permitting import record_consent, record_objection
 from services.members.use_cases.showing_imports import list_import_rows, list_undo_left
@@ -203,3 +205,45 @@ def test_erased_people_do_not_come_back_through_an_import(
     assert counts(job)["refused"] == 1 and counts(job)["created"] == 1
     (row,), _ = list_import_rows(imports, scope, job.id, ["refused"], 50, None)
     assert [code for _, code, _ in row.findings] == ["erased"]
+
+
+def test_promise_03_a_later_no_counts_although_an_earlier_one_stands(
+    run: Run, imports: Imports, scope: Scope, club: Document, clock: ManualClock
+) -> None:
+    run(club, HEAD + "ada@mail.example;Ada;Lovelace;non;01/03/2024\n")
+    job = run(club, HEAD + "ada@mail.example;Ada;Lovelace;non;01/03/2026\n")
+    assert counts(job)["objections"] == 1
+    clock.advance(DAY)
+    run(club, MAILCHIMP + "ada@mail.example,Ada,Lovelace,2025-06-01 10:00:00,192.0.2.7,1,2\n")
+    assert held(imports, scope, club, now=clock.now()).reason == OBJECTION, "she said no after that yes"
+    job = run(club, HEAD + "ada@mail.example;Ada;Lovelace;non;01/03/2026\n")
+    assert counts(job)["left"] == 1, "the same list again says nothing new"
+
+
+def test_promise_03_a_mothers_no_is_heard_although_her_child_was_erased(
+    run: Run, imports: Imports, scope: Scope, club: Document
+) -> None:
+    head = "email;prénom;nom;né le;newsletter;accord le\n"
+    rows = "anne@mail.example;Anne;Peeters;01/04/1980;;\nanne@mail.example;Lou;Peeters;01/04/2016;;\n"
+    run(club, head + rows)
+    mother, child = everybody(imports, scope, club)
+    erase_member(imports.room, scope, child["_id"])
+    job = run(club, head + rows.replace("1980;;", "1980;non;"))
+    refused, _ = list_import_rows(imports, scope, job.id, ["refused"], 50, None)
+    assert [(row.row, row.findings[0][1]) for row in refused] == [(3, "erased")]
+    assert [entry["act"] for entry in imports.room.member(scope, mother["_id"])["ledger"]] == [OBJECTION]
+
+
+def test_promise_03_a_list_makes_no_adult_of_a_minor(run: Run, imports: Imports, scope: Scope, club: Document) -> None:
+    mapping = Mapping(
+        (Column("id", "external_id"), Column("nom", "full_name"), Column("né le", "birth_date")),
+        identity="external_id",
+    )
+    head = "id;nom;né le\n"
+    run(club, head + "7;Lou Peeters;01/04/2016\n", mapping)
+    job = run(club, head + "7;Lou Peeters;01/04/1980\n", mapping)
+    (row,), _ = list_import_rows(imports, scope, job.id, ["noted"], 50, None)
+    assert [code for _, code, _ in row.findings] == ["minor-stays"]
+    assert everybody(imports, scope, club)[0]["birth_date"] == "2016-04-01"
+    run(club, head + "7;Lou Peeters;01/04/2017\n", mapping)
+    assert everybody(imports, scope, club)[0]["birth_date"] == "2017-04-01"

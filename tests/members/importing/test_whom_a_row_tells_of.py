@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +13,8 @@ from services.kit.scope import Scope
 from services.kit.store.port import Document
 from services.members.domain.household import new_claim
 from services.members.domain.importing.guessing import guess_mapping
-from services.members.domain.importing.mapping import Column, Mapping, MappingWrong
+from services.members.domain.importing.mapping import Column, Declaration, Mapping, MappingWrong, PermissionColumns
+from services.members.domain.importing.refusals import explain
 from services.members.use_cases import importing
 from services.members.use_cases.importing import UnknownMapping
 from services.members.use_cases.imports_room import Imports
@@ -161,7 +164,7 @@ def test_what_chunks_keep_of_an_erased_member_is_emptied(
 
 
 def test_files_and_rehearsals_are_swept_after_a_week_and_a_file_goes_with_its_import(
-    run: Run, imports: Imports, scope: Scope, club: Document, upload: Upload, clock: ManualClock
+    run: Run, imports: Imports, scope: Scope, club: Document, upload: Upload, clock: ManualClock, tmp_path: Path
 ) -> None:
     def kept() -> int:
         return len(list(imports.files.list(scope, club["_id"], "imports/")))
@@ -171,6 +174,8 @@ def test_files_and_rehearsals_are_swept_after_a_week_and_a_file_goes_with_its_im
     assert kept() == 0
     rehearsal = run(club, content, BY_NAME, dry_run=True)
     upload(club, content.encode())
+    for file in (tmp_path / "files").rglob("*"):
+        os.utime(file, (NOW / 1_000, NOW / 1_000))
     assert kept() == 2
     importing.sweep_imports(imports)
     assert kept() == 2
@@ -251,3 +256,56 @@ def test_a_mapping_that_does_not_fit_says_which_part(
     with pytest.raises(MappingWrong) as caught:
         importing.start_import(imports, scope, club["_id"], importing.ImportOrder(file, mapping=mapping), dry_run=False)
     assert caught.value.field == field
+
+
+def test_a_row_whose_name_has_no_end_is_refused_rather_than_taken_for_who_holds_the_address(
+    run: Run, imports: Imports, scope: Scope, club: Document
+) -> None:
+    run(club, HEAD + "home@mail.example;Anne;Peeters\n", BY_NAME)
+    job = run(club, HEAD + f"home@mail.example;{'Lou' * 70};Peeters\n", BY_NAME)
+    (row,), _ = list_import_rows(imports, scope, job.id, ["refused"], 50, None)
+    assert row.findings == [("prénom", "text-too-long", {"limit": "200"})]
+    assert [member["display_name"] for member in everybody(imports, scope, club)] == ["Anne Peeters"]
+
+
+def test_what_is_too_long_is_refused_and_never_cut(run: Run, imports: Imports, scope: Scope, club: Document) -> None:
+    mapping = Mapping((*NAMES, Column("tags", "tags"), Column("ville", "attribute", name="city")))
+    job = run(club, f"email;prénom;nom;tags;ville\nada@mail.example;Ada;Byron;vip|{'a' * 61};{'b' * 501}\n", mapping)
+    (row,), _ = list_import_rows(imports, scope, job.id, ["noted"], 50, None)
+    assert row.findings == [
+        ("tags", "text-too-long", {"limit": "60"}),
+        ("ville", "text-too-long", {"limit": "500"}),
+    ]
+    (member,) = everybody(imports, scope, club)
+    assert (member["tags"], member["attributes"]) == (["vip"], [])
+    job = run(club, f"{HEAD.strip()};id\n;Bob;Byron;{'c' * 201}\n", BY_ID)
+    assert codes(imports, scope, job, "refused") == ["text-too-long"]
+    assert explain("text-too-long", "fr-BE", {"limit": "200"}) == (
+        "Le texte dépasse 200 caractères.",
+        "Raccourcissez-le.",
+    )
+
+
+def test_two_names_that_are_long_together_do_not_stop_a_list(
+    run: Run, imports: Imports, scope: Scope, club: Document
+) -> None:
+    given, family = "a" * 150, "b" * 150
+    run(club, HEAD + "ada@mail.example;Ada;Byron\n", BY_EMAIL)
+    job = run(club, HEAD + f"ada@mail.example;{given};{family}\n", BY_EMAIL)
+    assert (job.state, counts(job)["changed"]) == ("finished", 1)
+
+
+def test_nobody_agreed_before_there_was_e_mail_nor_tomorrow(
+    run: Run, imports: Imports, scope: Scope, club: Document
+) -> None:
+    said = PermissionColumns(("news",), at_heading="accord")
+    job = run(
+        club, f"{HEAD.strip()};accord\nada@mail.example;Ada;Byron;01/02/1970\n", replace(BY_EMAIL, permissions=(said,))
+    )
+    assert codes(imports, scope, job, "noted") == ["act-too-old"]
+    assert everybody(imports, scope, club)[0]["ledger"] == []
+    for at, reason in ((1_795_435_200, "before 1990"), (NOW + DAY, "has not come")):
+        declared = Declaration(("service",), ("email",), "membership", "They all signed the club's form.", at)
+        with pytest.raises(MappingWrong, match=reason) as refused:
+            run(club, HEAD + "ada@mail.example;Ada;Byron\n", replace(BY_EMAIL, declaration=declared))
+        assert refused.value.field == "mapping.declaration.at"

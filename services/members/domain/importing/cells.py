@@ -10,6 +10,7 @@ from typing import Any
 from services.kit.errors import Invalid
 from services.members.domain import values
 from services.members.domain.importing.folding import fold
+from services.members.domain.permission import EARLIEST_ACT
 
 MEMO_LIMIT = 20_000
 
@@ -98,7 +99,7 @@ def birth_date(text: str, order: str, today: date) -> str:
     day = calendar_date(text, order)
     if day > today:
         raise CellRefused("date-future")
-    if today.year - day.year > 120:
+    if day.isoformat() < values.anniversary(today.isoformat(), -values.OLDEST):
         raise CellRefused("date-too-old")
     return day.isoformat()
 
@@ -120,6 +121,8 @@ def past_instant(text: str, order: str, now: int) -> int:
         instant = int(datetime(day_of_act.year, day_of_act.month, day_of_act.day, tzinfo=UTC).timestamp()) * 1_000
     if instant > now:
         raise CellRefused("date-future")
+    if instant < EARLIEST_ACT:
+        raise CellRefused("act-too-old")
     return instant
 
 

@@ -68,8 +68,9 @@ class Draft:
     def found(self, field: str, code: str, **params: str) -> None:
         self.findings.append(Finding(field, code, params))
 
-    def refuse(self, code: str, **params: str) -> None:
-        self.refused = Finding("", code, params)
+    def refuse(self, code: str, field: str = "", **params: str) -> None:
+        """Nobody is made of the row; ``field`` is the column at fault, where it is one."""
+        self.refused = Finding(field, code, params)
 
 
 def name_key(name: str) -> str:

@@ -23,11 +23,9 @@ from services.members.domain.importing.draft import Act, Draft, same_person
 from services.members.domain.importing.folding import fold, nfc
 from services.members.domain.importing.mapping import Column, PermissionColumns
 from services.members.domain.importing.mapping import Mapping as ListMapping
-from services.members.domain.member import tags_of
+from services.members.domain.limits import LONGEST
+from services.members.domain.values import tags_of
 
-NAME_LIMIT = 200
-TEXT_LIMIT = 500
-ADULT_AT = 18  # majority, in Belgium (Civil Code, art. 488) and France (Code civil, art. 414)
 TOTALS = frozenset(
     ("total", "totaux", "totaal", "totalen", "totals", "sum", "somme", "som", "subtotal", "sous total", "subtotaal",
      "grand total", "total general", "algemeen totaal", "eindtotaal", "summe", "gesamt")
@@ -71,6 +69,8 @@ class Interpreter:
             text = row[column]
             if text:
                 setter(draft, text)
+        if draft.refused is not None:
+            return draft
         if not (draft.emails or draft.phones):
             self._judge_unreachable(draft, row)
             if draft.refused:
@@ -96,7 +96,7 @@ class Interpreter:
 
     def is_minor(self, birth_date: str) -> bool:
         """Whether somebody born then is under age today; of unknown age is not known to be."""
-        return bool(birth_date) and values.anniversary(birth_date, ADULT_AT) > self._day
+        return bool(birth_date) and values.anniversary(birth_date, values.ADULT_AT) > self._day
 
     def is_same(self, known: Draft, draft: Draft) -> bool:
         """Whether two rows that share a key tell of one person, as the mapping identifies members."""
@@ -165,9 +165,9 @@ class Interpreter:
             case "relation_until":
                 return _remembered(field, "until", lambda text: read_cell.calendar_date(text, order).isoformat())
             case "external_id":
-                return _external_id
+                return _external_id(field)
             case "tags":
-                return _tags(column.separators)
+                return _tags(field, column.separators)
             case "reasons":
                 return _several(field, "reasons", column.separators, column.words)
             case "relation":
@@ -187,7 +187,7 @@ class Interpreter:
             if text:
                 value = memo[text]
                 if type(value) is CellRefused:
-                    draft.found(field, value.code, limit=str(TEXT_LIMIT))
+                    draft.found(field, value.code, limit=str(LONGEST["attribute"]))
                 else:
                     draft.attributes[name] = value
 
@@ -223,7 +223,10 @@ class Interpreter:
             if effect == "objection" and (at or word_at >= 0):
                 draft.acts += (Act(refuses, columns.channel, "objection", at, columns.wording, ""),)
             elif effect == "consent" and at:
-                detail = row[detail_at].strip()[:NAME_LIMIT] if detail_at >= 0 else ""
+                detail = row[detail_at].strip() if detail_at >= 0 else ""
+                if len(detail) > LONGEST["detail"]:
+                    draft.found(columns.detail_heading, "text-too-long", limit=str(LONGEST["detail"]))
+                    detail = ""
                 draft.acts += (Act(consents, columns.channel, "consent", at, columns.wording, detail),)
             elif effect == "consent" and word_at >= 0:
                 draft.found(columns.heading, "consent-undated")
@@ -239,8 +242,8 @@ def _is_total(row: Sequence[str]) -> bool:
 def _name(field: str, target: str) -> Setter:
     def name(draft: Draft, text: str) -> None:
         text = values.tidy(text)
-        if len(text) > NAME_LIMIT:
-            draft.found(field, "text-too-long", limit=str(NAME_LIMIT))
+        if len(text) > LONGEST["name"]:  # without its name, the row might be taken for somebody else's
+            draft.refuse("text-too-long", field, limit=str(LONGEST["name"]))
         elif target == "organisation":
             if text:
                 draft.kind, draft.full_name = "organisation", text
@@ -311,7 +314,7 @@ def _attribute_reader(kind: AttributeKind, column: Column) -> Callable[[str], An
         try:
             return kind.value(value)
         except Invalid:
-            long = kind.type == "text" and len(text) > TEXT_LIMIT
+            long = kind.type == "text" and len(text) > LONGEST["attribute"]
             raise CellRefused(
                 "text-too-long" if long else "choice-unknown" if kind.choices else "value-unfit"
             ) from None
@@ -319,8 +322,13 @@ def _attribute_reader(kind: AttributeKind, column: Column) -> Callable[[str], An
     return checked
 
 
-def _external_id(draft: Draft, text: str) -> None:
-    draft.external_id = values.tidy(text)[:NAME_LIMIT]
+def _external_id(field: str) -> Setter:
+    def external_id(draft: Draft, text: str) -> None:
+        draft.external_id = values.tidy(text)
+        if len(draft.external_id) > LONGEST["external_id"]:
+            draft.refuse("text-too-long", field, limit=str(LONGEST["external_id"]))
+
+    return external_id
 
 
 def _several(field: str, slot: str, separators: str, words: Mapping[str, str]) -> Setter:
@@ -344,11 +352,20 @@ def _several(field: str, slot: str, separators: str, words: Mapping[str, str]) -
     return several
 
 
-def _tags(separators: str) -> Setter:
-    memo = Memo(lambda text: tuple(tags_of(split_words(text, separators))))
+def _tags(field: str, separators: str) -> Setter:
+    longest = LONGEST["tag"]
+
+    def take_apart(text: str) -> tuple[tuple[str, ...], bool]:
+        words = split_words(text, separators)
+        fitting = [word for word in words if len(word) <= longest]
+        return tuple(tags_of(fitting)), len(fitting) < len(words)
+
+    memo = Memo(take_apart)
 
     def tags(draft: Draft, text: str) -> None:
-        found = memo[text]
+        found, too_long = memo[text]
+        if too_long:
+            draft.found(field, "text-too-long", limit=str(longest))
         draft.tags = tuple(dict.fromkeys((*draft.tags, *found))) if draft.tags else found
 
     return tags

@@ -26,6 +26,7 @@ FAILED = "failed"
 UNDOING = "undoing"
 UNDONE = "undone"
 
+_STANDING = (WAITING, RUNNING, PAUSED, FINISHED)
 _AT_WORK = (WAITING, RUNNING, UNDOING)
 CHUNK_ROWS = 2_000
 
@@ -58,6 +59,7 @@ def new_import(
     community: str,
     actor: str,
     file: str,
+    asked: str,
     file_name: str,
     file_format: Format,
     mapping: ListMapping,
@@ -74,6 +76,7 @@ def new_import(
         "state": WAITING,
         "dry_run": dry_run,
         "file": file,
+        "asked": asked,
         "file_name": file_name,
         "encoding": file_format.encoding,
         "delimiter": file_format.delimiter,
@@ -112,6 +115,11 @@ class Import:
     @property
     def state(self) -> str:
         return str(self.record["state"])
+
+    @property
+    def stands(self) -> bool:
+        """It is being done, or is done; not ended before, nor taken back."""
+        return self.state in _STANDING
 
     @property
     def dry_run(self) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, Literal, get_args
 
 from services.kit.errors import Invalid
 from services.members.domain.community import Community
-from services.members.domain.permission import BASES, PURPOSES
-from services.members.domain.values import CHANNELS
+from services.members.domain.limits import within
+from services.members.domain.permission import BASES, EARLIEST_ACT, PURPOSES
+from services.members.domain.values import CHANNELS, tidy
 
 Target = Literal[
     "ignore",
@@ -41,6 +42,8 @@ IDENTITIES: tuple[str, ...] = get_args(Identity)
 DateOrder = Literal["dmy", "mdy"]
 Effect = Literal["consent", "objection", "nothing"]
 EFFECTS: tuple[str, ...] = get_args(Effect)
+MOST_PERMISSIONS = 15
+"""A row's ledger entries are numbered from 0 to 15; the last is the operator's declaration."""
 
 
 class MappingWrong(Invalid):
@@ -123,6 +126,13 @@ def check_mapping(mapping: Mapping, community: Community, headings: Sequence[str
         _check_column(column, community, known, f"mapping.columns[{number}]")
     for number, columns in enumerate(mapping.permissions):
         _check_permission(columns, known, f"mapping.permissions[{number}]")
+    if len(mapping.permissions) > MOST_PERMISSIONS:
+        raise MappingWrong(
+            f"Say of at most {MOST_PERMISSIONS} columns what they permit or refuse.", field="mapping.permissions"
+        )
+    within(mapping.source, "source", "mapping.source")
+    for tag in mapping.tags:
+        within(tidy(tag), "tag", "mapping.tags")
     targets = {column.target for column in mapping.columns}
     _one_of(mapping.identity, IDENTITIES, "mapping.identity")
     if mapping.identity == "external_id" and "external_id" not in targets:
@@ -170,6 +180,7 @@ def _check_permission(columns: PermissionColumns, headings: frozenset[str], at: 
         _one_of(effect, EFFECTS, f"{at}.words[{word}]")
     for purpose in columns.refuses:
         _one_of(purpose, PURPOSES, f"{at}.refuses")
+    within(columns.wording, "wording", f"{at}.wording")
 
 
 def _check_declaration(declaration: Declaration) -> None:
@@ -183,6 +194,11 @@ def _check_declaration(declaration: Declaration) -> None:
     if len(declaration.evidence.strip()) < 10:
         raise MappingWrong(
             "Say in a sentence what shows this basis: it is kept as your word.", field="mapping.declaration.evidence"
+        )
+    within(declaration.evidence, "detail", "mapping.declaration.evidence")
+    if declaration.at and declaration.at < EARLIEST_ACT:
+        raise MappingWrong(
+            "It lies before 1990: write the instant in milliseconds since 1970, UTC.", field="mapping.declaration.at"
         )
 
 

@@ -13,6 +13,7 @@ from services.members.domain.member import (
     UNVERIFIED,
     Cause,
     Profile,
+    blank,
     channels_shared,
     derive,
     reason,
@@ -49,10 +50,10 @@ class Mint:
         ledger: list[Entry],
     ) -> Record:
         """The record of somebody new, as a row tells of them."""
-        blank = self._blanks.get(draft.kind)
-        if blank is None:
+        nobody = self._blanks.get(draft.kind)
+        if nobody is None:
             profile = Profile(kind=draft.kind, presence=self._presence)
-            blank = self._blanks[draft.kind] = register(profile, "", self._community, self._cause)
+            nobody = self._blanks[draft.kind] = blank(profile, "", self._community, self._cause)
         given, family = draft.given_name, draft.family_name
         display = draft.full_name or (f"{given} {family}" if given and family else given or family)
         attributes: list[Record] = []
@@ -60,7 +61,7 @@ class Mint:
         for key, value in draft.attributes.items():
             (sensitive if key in self._sensitive else attributes).append({"key": key, "value": value})
         relations = self._relations(draft) if draft.relations else []
-        record = blank.copy()
+        record = nobody.copy()
         record.update(
             _id=own,
             display_name=display,
@@ -97,7 +98,7 @@ class Mint:
         if relations or guardian:
             derive(record, self._community, self._origin.at)
         else:
-            record["standing"] = list(blank["standing"])
+            record["standing"] = list(nobody["standing"])
             record["permission"] = self._community.allowed(record, self._origin.at) if ledger else []
             record["search"] = searched_by(record)
             record["shares"] = channels_shared(record) if shared else []

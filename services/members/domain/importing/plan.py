@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from services.kit.ids import derived_id
-from services.members.domain.household import EXTERNAL
+from services.members.domain.household import EXTERNAL, of_one
 from services.members.domain.importing.draft import Draft
 from services.members.domain.member import Cause, Member
 from services.members.domain.permission import Record
@@ -94,6 +94,12 @@ class Plan:
 def fingerprint(value: Any) -> str:
     """Recognises a value again without keeping it."""
     return blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
+
+
+def recognised_by(draft: Draft) -> list[Address]:
+    """Everything by which somebody erased is recognised: addresses, and at shared ones the person."""
+    addresses = addresses_of(draft)
+    return [*addresses, *(of_one(address, draft.name_key()) for address in addresses)]
 
 
 def addresses_of(draft: Draft) -> list[Address]:

@@ -32,9 +32,10 @@ from services.members.domain.importing.plan import (
     Origin,
     Plan,
     addresses_of,
+    recognised_by,
 )
 from services.members.domain.importing.proving import Proofs
-from services.members.domain.importing.refusals import refuses
+from services.members.domain.importing.refusals import Finding, refuses
 from services.members.domain.member import ERASED, RESTRICTED, Member, holds_alone, mark_shared
 from services.members.domain.permission import Record
 from services.members.domain.values import EMAIL, PHONE, day_of
@@ -118,7 +119,7 @@ class Planner:
 
     def _place(self, draft: Draft, link: Link) -> tuple[str, str, list[list[Any]]]:
         known = self._known
-        if known.erased and not known.erased.isdisjoint(addresses_of(draft)):
+        if known.erased and not known.erased.isdisjoint(recognised_by(draft)):
             raise RowRefused("erased")
         if known.busy and not known.busy.isdisjoint(addresses_of(draft)):
             raise RowRefused("address-busy")
@@ -343,15 +344,16 @@ class Planner:
     def _describe(self, member: Member, draft: Draft) -> None:
         record = member.record
         if draft.name() and name_key(draft.name()) != name_key(record["display_name"]):
-            member.rename(
-                given_name=draft.given_name, family_name=draft.family_name, display_name=draft.full_name or draft.name()
-            )
+            member.rename(given_name=draft.given_name, family_name=draft.family_name, display_name=draft.full_name)
         if draft.locale and draft.locale != record["locale"]:
             member.speaks(draft.locale)
         if draft.zone and draft.zone != record["zone"]:
             member.lives_in(draft.zone)
         if draft.birth_date and draft.birth_date != record["birth_date"]:
-            member.born_on(draft.birth_date)
+            if self._interpreter.is_minor(record["birth_date"]) and not self._interpreter.is_minor(draft.birth_date):
+                draft.found("birth_date", "minor-stays")
+            else:
+                member.born_on(draft.birth_date)
         if draft.external_id and draft.external_id != record["external_id"]:
             self._identify(member, draft)
         for key, value in draft.attributes.items():
@@ -393,17 +395,31 @@ class Planner:
             known = [r for r in member.record["relations"] if r["kind"] == kind]
             running = [r for r in known if permission.is_current(r, day_of(self._origin.at))]
             if ended:
-                if running:
-                    member.end_relation(kind, draft.until or self._yesterday)
+                if running and not draft.until:
+                    self._supersede_in(member, kind)
+                elif running:
+                    self._end(member, kind, draft)
                 elif not known:
                     member.relate(kind, draft.since, draft.until or self._yesterday, self._source)
             elif draft.since or draft.until or not running:
                 for other in SUPERSEDES.get(kind, ()):
-                    member.end_relation(other, self._yesterday)
+                    self._supersede_in(member, other)
                 try:
                     member.relate(kind, draft.since, draft.until, self._source)
                 except Invalid:
                     draft.found("relation", "dates-reversed")
+
+    def _supersede_in(self, member: Member, kind: str) -> None:
+        """Relations of the kind are over since yesterday; one that begins later, on its first day."""
+        begins = [tie["since"] for tie in member.record["relations"] if tie["kind"] == kind and tie["since"]]
+        member.end_relation(kind, max([self._yesterday, *begins]))
+
+    @staticmethod
+    def _end(member: Member, kind: str, draft: Draft) -> None:
+        try:
+            member.end_relation(kind, draft.until)
+        except Invalid:
+            draft.found("relation", "dates-reversed")
 
     # What to tell
 
@@ -411,18 +427,22 @@ class Planner:
         plan = self.plan
         plan.marks.append(mark)
         if draft.refused is not None:
-            plan.details.append({"row": draft.row, "findings": [["", draft.refused.code, dict(draft.refused.params)]]})
+            plan.details.append({"row": draft.row, "findings": [_kept(draft.refused)]})
             return
         if draft.findings or changes or mark in (CHANGED, MERGED):
             detail: Record = {"row": draft.row}
             if mark != CREATED:
                 detail["member"] = member
             if draft.findings:
-                detail["findings"] = [[f.field, f.code, dict(f.params)] for f in draft.findings]
+                detail["findings"] = [_kept(finding) for finding in draft.findings]
                 plan.counts["fields_refused"] += sum(refuses(f.code) for f in draft.findings)
             if changes:
                 detail["changes"] = changes
             plan.details.append(detail)
+
+
+def _kept(finding: Finding) -> list[Any]:
+    return [finding.field, finding.code, dict(finding.params)]
 
 
 def _shown(note: Record, record: Record) -> list[Any]:

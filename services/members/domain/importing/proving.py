@@ -58,7 +58,8 @@ class Proofs:
         for channel in entry["channels"] or (EMAIL,):
             held = permission.verdict(record, purpose, channel, now, community.law, community.gives)
             if entry["act"] == permission.OBJECTION:
-                return held.reason != OBJECTION
+                # a later one counts; an undated one, from the import, repeats what stands
+                return held.reason != OBJECTION or held.since < entry["at"] < now
             if any(_says_the_same(known, entry, purpose) for known in record["ledger"]):
                 return False
             if held.reason == OBJECTION:

@@ -159,6 +159,12 @@ EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
             "Aucune personne vivante n'est née alors.",
             "Corrigez l'année.",
         ),
+        "act-too-old": _refusal(
+            "This date lies before 1990: nobody agreed to anything here then.",
+            "Correct the year.",
+            "Cette date est antérieure à 1990 : personne n'a pu donner cet accord alors.",
+            "Corrigez l'année.",
+        ),
         "number-unreadable": _refusal(
             "This is no number.",
             "Write digits with a decimal comma or point, such as 185,50.",
@@ -258,6 +264,12 @@ EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
             "Only an act of the person can lift it.",
             "Le membre s'est opposé, et cette ligne n'apporte aucun acte ultérieur et prouvé : l'opposition demeure.",
             "Seul un acte de la personne peut la lever.",
+        ),
+        "minor-stays": _refusal(
+            "The member is known as a minor, and this row would make them an adult: the younger age stays.",
+            "Correct the date of birth in the member, where it is wrong.",
+            "Le membre est connu comme mineur, et cette ligne en ferait un adulte : l'âge le plus jeune reste.",
+            "Corrigez la date de naissance dans la fiche du membre, si elle est fausse.",
         ),
         "permission-stronger": _note(
             "A permission with better proof is already recorded: it stays.",

@@ -65,7 +65,7 @@ def strip(record: Record, community: Community, cause: Cause) -> None:
     record["ledger"] = [entry for entry in record["ledger"] if entry["act"] == OBJECTION]
     for place in ("relations", "reasons", "attributes", "sensitive", "tags"):
         record[place] = []
-    derive(record, community, cause.at)
+    _derive(record, community, cause)
 
 
 def restore(
@@ -87,8 +87,15 @@ def restore(
             hidden = name in ("sensitive", "contact_points")
             record["history"].append(_note(name, None if hidden else record[name], None if hidden else before, cause))
             record[name] = before
-    derive(record, community, cause.at)
+    _derive(record, community, cause)
     return left
+
+
+def _derive(record: Record, community: Community, cause: Cause) -> None:
+    was = record["standing"]
+    derive(record, community, cause.at)
+    if record["standing"] != was:
+        record["history"].append(_note("standing", was, record["standing"], cause))
 
 
 def _restore_ledger(record: Record, before: list[Record], cause: Cause, *, objections_too: bool) -> None:
