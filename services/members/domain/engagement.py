@@ -6,7 +6,6 @@ Machines make no points, and minors are never scored. Points are kept per month,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from services.kit.clock import DAY
 from services.members.domain.permission import Record
@@ -18,12 +17,10 @@ OPENED = "opened"
 CLICKED = "clicked"
 UNSUBSCRIBED = "unsubscribed"
 BOUNCED = "bounced"
-COMPLAINED = "complained"
 PURCHASED = "purchased"
 SIGNED_UP = "signed_up"
 ATTENDED = "attended"
 ANSWERED = "answered"
-REVERSED = "reversed"
 
 POINTS: Mapping[str, int] = {OPENED: 1, CLICKED: 3, ANSWERED: 4, SIGNED_UP: 5, ATTENDED: 8, PURCHASED: 10}
 COUNTED_PER_CHANNEL = frozenset((RECEIVED, OPENED, CLICKED))
@@ -54,16 +51,6 @@ def changes(kind: str, channel: str, at: int, points: int, *, machine: bool) -> 
     return added, raised
 
 
-def apply_changes(record: Record, added: Mapping[str, int], raised: Mapping[str, int]) -> None:
-    """The same on a record at hand."""
-    for path, amount in added.items():
-        place, key = _place(record, path)
-        place[key] = (place.get(key) or 0) + amount
-    for path, value in raised.items():
-        place, key = _place(record, path)
-        place[key] = max(place.get(key) or 0, value)
-
-
 def forget_old_points(record: Record, now: int) -> bool:
     """Let the points of months that are over for a year fall away; whether any did."""
     engagement = record["engagement"]
@@ -81,11 +68,3 @@ def recent_entry(interaction: Record) -> Record:
     """The short form that the member's record holds of its last ten."""
     kept = ("kind", "channel", "at", "campaign", "run", "machine", "subject")
     return {"_id": interaction["_id"], **{key: interaction[key] for key in kept if interaction.get(key)}}
-
-
-def _place(record: Record, path: str) -> tuple[dict[str, Any], str]:
-    *way, key = path.split(".")
-    place = record
-    for step in way:
-        place = place.setdefault(step, {})
-    return place, key

@@ -62,11 +62,6 @@ class Compiled:
     certain: Rule
     possible: Rule
 
-    @property
-    def measurable(self) -> bool:
-        """No part of the rule can be unmeasurable."""
-        return self.certain == self.possible
-
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:

@@ -200,7 +200,11 @@ class _Undoing:
         for member, record in found.items():
             if verdicts[member] == undoing.REMOVE and any(
                 verdicts.get(ward, undoing.REMOVE) != undoing.REMOVE
-                or (ward in elsewhere and self._judge(elsewhere[ward]) != undoing.REMOVE)
+                or (
+                    ward in elsewhere
+                    and member in elsewhere[ward]["guardians"]
+                    and self._judge(elsewhere[ward]) != undoing.REMOVE
+                )
                 for ward in record["wards"]
             ):
                 verdicts[member] = undoing.WARDS_STAY

@@ -247,3 +247,17 @@ def test_promise_03_a_list_makes_no_adult_of_a_minor(run: Run, imports: Imports,
     assert everybody(imports, scope, club)[0]["birth_date"] == "2016-04-01"
     run(club, head + "7;Lou Peeters;01/04/2017\n", mapping)
     assert everybody(imports, scope, club)[0]["birth_date"] == "2017-04-01"
+
+
+def test_promise_03_a_guardian_whom_a_list_gave_to_a_child_goes_with_the_list(
+    run: Run, imports: Imports, scope: Scope, club: Document
+) -> None:
+    head = "email;prénom;nom;né le\n"
+    run(club, head + "anne@mail.example;Lou;Peeters;\n")
+    (lou,) = everybody(imports, scope, club)
+    job = run(club, head + "anne@mail.example;Anne;Peeters;01/04/1980\nanne@mail.example;Lou;Peeters;01/04/2016\n")
+    importing.undo_import(imports, scope, job.id, objections_too=False)
+    work(imports)
+    assert list_undo_left(imports, scope, job.id, 10, None)[0] == []
+    (left,) = everybody(imports, scope, club)
+    assert (left["_id"], left["guardians"], left["contact_points"]) == (lou["_id"], [], lou["contact_points"])

@@ -86,14 +86,6 @@ def calendar_date(text: str, order: str) -> date:
         raise CellRefused("date-impossible") from None
 
 
-def past_date(text: str, order: str, today: date) -> str:
-    """A day that has come, as ISO 8601."""
-    day = calendar_date(text, order)
-    if day > today:
-        raise CellRefused("date-future")
-    return day.isoformat()
-
-
 def birth_date(text: str, order: str, today: date) -> str:
     """The day a living person was born, as ISO 8601."""
     day = calendar_date(text, order)
