@@ -33,7 +33,6 @@ FRENCH: dict[str, str] = {
     "cannot-answer": "Ce membre ne peut pas répondre de celui-là : nommez un autre adulte.",
     "cannot-merge": "Ces membres ne peuvent pas être fusionnés ou séparés ainsi : {english}",
     "cross-site": "Une session ne vaut que sur nos propres pages : ailleurs, utilisez une clé d’API.",
-    "currencies-differ": "Deux devises ne se comptent pas ensemble : convertissez d’abord.",
     "cursor-invalid": "Ce curseur n’est pas des nôtres : prenez-le sur une arête ou dans pageInfo.",
     "dkim-key-unusable": "Une clé DKIM est une clé privée PEM sans mot de passe : RSA (1024 bits ou plus) ou Ed25519.",
     "email-invalid": "Ce n’est pas une adresse e-mail telle que ada@example.org.",

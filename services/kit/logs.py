@@ -10,14 +10,12 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import MutableMapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 import structlog
-from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
 from structlog.typing import Processor
 
 from services.kit.settings import Settings
@@ -70,17 +68,6 @@ def _mask(value: Any) -> Any:
             return masked(str(value))
 
 
-@contextmanager
-def fresh_context(**ids: str) -> Iterator[None]:
-    """The context of one request or job: what was bound before is gone, and what it binds is gone after it."""
-    clear_contextvars()
-    bind_contextvars(**ids)
-    try:
-        yield
-    finally:
-        clear_contextvars()
-
-
 def start_logging(service: str, settings: Settings) -> None:
     """Write this process's lines to its standard error, and as JSON to ``<data>/logs/<service>.log``, which rotates."""
     coloured = sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))
@@ -99,7 +86,6 @@ def start_logging(service: str, settings: Settings) -> None:
     logging.captureWarnings(True)
     structlog.configure(
         processors=[
-            merge_contextvars,
             structlog.stdlib.filter_by_level,
             *_SHARED,
             structlog.stdlib.PositionalArgumentsFormatter(),
@@ -137,7 +123,7 @@ def _text(*, coloured: bool) -> logging.Formatter:
 
 def _formatter(renderer: Processor, *, short_time: bool = False) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[merge_contextvars, *_SHARED],
+        foreign_pre_chain=_SHARED,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,

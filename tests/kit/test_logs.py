@@ -12,7 +12,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.kit.logs import fresh_context, masked, start_logging
+from services.kit.logs import masked, start_logging
 from services.kit.settings import Settings
 
 
@@ -28,7 +28,6 @@ def as_before() -> Iterator[None]:
     root.setLevel(level)
     logging.captureWarnings(False)
     structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def started(data: Path, **chosen: str) -> Path:
@@ -131,17 +130,3 @@ def test_the_level_decides_what_is_written(tmp_path: Path) -> None:
     log.info("quiet")
     log.warning("loud")
     assert [line["event"] for line in lines(path)] == ["loud"]
-
-
-def test_one_requests_ids_never_show_in_the_next_ones_lines(tmp_path: Path) -> None:
-    path = started(tmp_path)
-    log = structlog.get_logger("services.test")
-    with fresh_context(agency="agy_a", request="req_1"):
-        log.info("first")
-    with fresh_context(request="req_2"):
-        log.info("second")
-    log.info("outside")
-    first, second, outside = lines(path)
-    assert (first["agency"], first["request"]) == ("agy_a", "req_1")
-    assert "agency" not in second
-    assert "request" not in outside
