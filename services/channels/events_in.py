@@ -8,7 +8,7 @@ from fanfare.campaigns.v1 import campaign_events_pb2 as campaigns
 from fanfare.members.v1 import member_events_pb2 as members
 from services.channels.domain.run import RunState
 from services.channels.saying import order_of
-from services.channels.use_cases import controlling, erasing, planning
+from services.channels.use_cases import controlling, erasing, planning, suppressing
 from services.channels.use_cases.room import ACTOR, Room
 from services.kit.consume import Handler
 from services.kit.log.port import Event
@@ -53,6 +53,16 @@ def handlers(room: Room) -> Mapping[str, Handler]:
             if run:
                 controlling.control_run(room, _scope(event), run, RunState.CANCELLED)
 
+    def permission_changed(events: list[Event]) -> None:
+        by_community: dict[tuple[str, str], list[suppressing.Permitted]] = {}
+        for event in events:
+            said = members.PermissionChanged.FromString(event.data)
+            if said.allowed:
+                permitted = suppressing.Permitted(said.member, said.channel, said.purpose, event.at)
+                by_community.setdefault((event.agency, event.community), []).append(permitted)
+        for (agency, community), together in by_community.items():
+            suppressing.permit_again(room, stored_scope(agency, community, ACTOR), community, together)
+
     def member_erased(events: list[Event]) -> None:
         for event in events:
             said = members.MemberErased.FromString(event.data)
@@ -65,6 +75,7 @@ def handlers(room: Room) -> Mapping[str, Handler]:
         "fanfare.campaigns.v1.RevisionMade": revision_made,
         "fanfare.campaigns.v1.CampaignFinished": campaign_finished,
         "fanfare.campaigns.v1.CampaignCancelled": campaign_cancelled,
+        "fanfare.members.v1.PermissionChanged": permission_changed,
         "fanfare.members.v1.MemberErased": member_erased,
     }
 

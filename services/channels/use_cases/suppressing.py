@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from services.channels.domain.run import RunOrder
 from services.channels.use_cases.room import Room, change
@@ -28,6 +30,32 @@ def suppress_member(
     Holds from the moment it returns, whoever else is away.
     """
     _suppress(room, scope, community, channel, [member_subject(community, channel, member)], purposes, cause, at)
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """A member may be written to for a purpose, since ``at`` (UTC ms)."""
+
+    member: str
+    channel: str
+    purpose: str
+    at: int
+
+
+def permit_again(room: Room, scope: Scope, community: str, permitted: Sequence[Permitted]) -> None:
+    """What suppressed these members for these purposes before they permitted them anew holds no longer."""
+    within = scope.within(community)
+    subjects = {each: member_subject(community, each.channel, each.member) for each in permitted}
+    suppressed = room.suppressions.get(within, list(dict.fromkeys(subjects.values())))
+    for each, subject in subjects.items():
+        if subject in suppressed:
+            change(room.suppressions, within, subject, partial(_narrowed, each))
+
+
+def _narrowed(permitted: Permitted, found: Document) -> Document | None:
+    if permitted.purpose not in found["purposes"] or _latest(found) >= permitted.at:
+        return None
+    return {**found, "purposes": [kept for kept in found["purposes"] if kept != permitted.purpose]}
 
 
 def suppress_addresses(room: Room, scope: Scope, community: str, channel: str, addresses: Iterable[str]) -> None:
@@ -66,13 +94,17 @@ def _suppress(
 
     def widen(found: Document) -> Document | None:
         more = [purpose for purpose in wanted if purpose not in found["purposes"]]
-        if not more:
+        if not more and _latest(found) >= at:
             return None
         return {**found, "purposes": [*found["purposes"], *more], "causes": [*found["causes"], entry]}
 
     for document in documents:
         if document["_id"] not in inserted:
             change(room.suppressions, within, document["_id"], widen)
+
+
+def _latest(found: Document) -> int:
+    return max(int(cause["at"]) for cause in found["causes"])
 
 
 class Suppressed:
