@@ -153,6 +153,59 @@ def test_a_pause_stops_what_was_on_and_ends_by_itself(house: House, owner: Calle
     assert "En pause" not in visitor.get(page, headers=FRENCH).text
 
 
+def test_a_pause_can_be_ended_before_its_day(house: House, owner: Caller, told: Story, visitor: Any) -> None:
+    member = told["twin"]
+    page = path(house, told, member, PREFERENCES)
+    assert 'value="0"' not in visitor.get(page).text
+    visitor.post(page, data={"for": member, f"{member}.news": "on", f"{member}.pause": "90"})
+    assert not permits(owner, member)["NEWS"]
+    assert 'value="0"' in visitor.get(page).text
+    visitor.post(page, data={"for": member, f"{member}.news": "on", f"{member}.pause": "0"})
+    assert permits(owner, member)["NEWS"]
+    assert 'value="0"' not in visitor.get(page).text
+
+
+@pytest.mark.parametrize("how", ["on the page", "to an operator"])
+def test_a_pause_that_ends_takes_back_no_later_objection(
+    how: str, house: House, owner: Caller, told: Story, visitor: Any
+) -> None:
+    member = told["twin"]
+    page = path(house, told, member, PREFERENCES)
+    visitor.post(page, data={"for": member, f"{member}.news": "on"})
+    visitor.post(page, data={"for": member, f"{member}.news": "on", f"{member}.pause": "30"})
+    if how == "on the page":
+        visitor.post(path(house, told, member, UNSUBSCRIBE), data={"List-Unsubscribe": "One-Click"})
+        assert f'name="{member}.news" value="on">' in visitor.get(page).text, "the topic is off, and no longer paused"
+    else:
+        evidence = {"wording": "Never again.", "source": "phone"}
+        owner.do("recordObjection", "member { id }", member=member, purposes=["NEWS"], evidence=evidence)
+    pauses = house.gateway.public.pauses
+    clock, pauses._clock = pauses._clock, _Later(31 * DAY)
+    try:
+        pauses.end_due()
+    finally:
+        pauses._clock = clock
+    assert not permits(owner, member)["NEWS"]
+    assert "En pause" not in visitor.get(page, headers=FRENCH).text
+
+
+def test_who_switches_a_topic_on_again_is_written_to_again(
+    house: House, owner: Caller, told: Story, visitor: Any
+) -> None:
+    member = told["twin"]
+    page = path(house, told, member, PREFERENCES)
+    document = "query($id: ID!, $m: ID!) { campaign(id: $id) { preview(member: $m) { verdict } } }"
+
+    def verdict() -> str | None:
+        found: str | None = owner.ask(document, id=told["draft"], m=member)["campaign"]["preview"]["verdict"]
+        return found
+
+    visitor.post(path(house, told, member, UNSUBSCRIBE), data={"List-Unsubscribe": "One-Click"})
+    assert verdict() == "objection"
+    visitor.post(page, data={"for": member, f"{member}.news": "on"})
+    wait_until(lambda: verdict() is None, "channels to hear that the member permits it again")
+
+
 class _Later:
     def __init__(self, milliseconds: int) -> None:
         self._more = milliseconds

@@ -38,6 +38,7 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 _PAUSES = {"30": 30, "90": 90}
+_NO_PAUSE = "0"
 _NOT_KEPT = ("Cache-Control", "no-store")
 
 log = structlog.get_logger(__name__)
@@ -125,6 +126,9 @@ def _unsubscribe(pages: Blueprint, desk: PublicDesk) -> None:
         wording = f"{t['stop_button']}: {', '.join(names)}"
         asked = Unsubscribe(chosen[0], tuple(chosen[1:]), purposes, "one_click" if one_click else "page", wording)
         desk.wishes.unsubscribe(facts, asked)
+        for member in chosen:
+            for purpose in purposes:
+                desk.pauses.forget(facts, member, purpose)
         details = [(t["stopped"], names)]
         if len(people) > 1:
             details.append((t["for_whom"], [person.name for person in people if person.member in chosen]))
@@ -268,8 +272,10 @@ def _save(
         )
         desk.pauses.forget(facts, person.member, purpose)
         desk.wishes.choose(facts, person.member, purpose, on, wording, acted_by)
-    days = _PAUSES.get("".join(form.get(f"{person.member}.pause", ())), 0)
-    if days:
+    pause = "".join(form.get(f"{person.member}.pause", ()))
+    if pause == _NO_PAUSE:
+        desk.pauses.end(facts, person.member, f"{t['pause']}: {t['no_pause']}")
+    if days := _PAUSES.get(pause, 0):
         topics = [purpose for purpose in PROMOTIONAL if wanted[purpose]]
         until = desk.clock.now() + days * DAY
         wording = f"{t['pause']}: {t['paused_until'].format(date=_date(until, locale))}"

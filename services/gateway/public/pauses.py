@@ -1,5 +1,6 @@
 """Pauses: “no news until the first of March”. The person objects now, and in the same act asks to be written to again
-from a day on; when it comes, that wish is recorded as what it is, with its wording."""
+from a day on; when it comes, that wish is recorded as what it is, with its wording. Whatever they said meanwhile
+stands: a pause takes back nothing but its own objection."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import structlog
 from services.gateway.public.runs import RunFacts
 from services.gateway.public.wishes import Wishes
 from services.kit.clock import Clock
-from services.kit.errors import FanfareError
+from services.kit.errors import FanfareError, Kind
 from services.kit.scope import everywhere, stored_scope
 from services.kit.store.port import Collection, Document, Order
 from services.kit.store.rule import Range
@@ -85,6 +86,12 @@ class Pauses:
         else:
             self._pauses.delete(scope, [kept["_id"]])
 
+    def end(self, facts: RunFacts, member: str, wording: str) -> None:
+        """The person ends the pause before its day. Raises Unavailable."""
+        kept = self._kept(facts, member)
+        if kept is not None:
+            self._permit_again(kept, wording)
+
     def forget_member(self, agency: str, community: str, member: str) -> None:
         """Whoever is erased wants nothing any more."""
         scope = stored_scope(agency, community, "service:gateway")
@@ -103,22 +110,28 @@ class Pauses:
         return sum(self._end(document) for document in page.documents)
 
     def _end(self, pause: Document) -> bool:
+        try:
+            self._permit_again(pause, pause["wording"])
+        except FanfareError as error:
+            log.warning("pause_waits", reason=error.reason)
+            return False
+        return True
+
+    def _permit_again(self, pause: Document, wording: str) -> None:
         facts = RunFacts(
             pause["run"], pause["agency"], pause["community"], "", "", pause["channel"], (), "", launched_at=0
         )
+        wishes, member = self._wishes(), pause["member"]
         try:
             for purpose in pause["purposes"]:
-                self._wishes().choose(
-                    facts, pause["member"], purpose, allowed=True, wording=pause["wording"], acted_by=pause["acted_by"]
-                )
+                if wishes.last_word(facts, member, purpose) == pause["wording"]:
+                    wishes.choose(facts, member, purpose, allowed=True, wording=wording, acted_by=pause["acted_by"])
         except FanfareError as error:
-            if error.kind.value == "unavailable":
-                log.warning("pause_waits", reason=error.reason)
-                return False
-            log.warning("pause_dropped", reason=error.reason, member=pause["member"])
+            if error.kind is Kind.UNAVAILABLE:
+                raise
+            log.warning("pause_dropped", reason=error.reason, member=member)
         scope = stored_scope(pause["agency"], pause["community"], "service:gateway")
         self._pauses.delete(scope, [pause["_id"]])
-        return True
 
     def _kept(self, facts: RunFacts, member: str) -> Document | None:
         scope = stored_scope(facts.agency, facts.community, "service:gateway")

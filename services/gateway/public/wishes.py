@@ -126,6 +126,18 @@ class Wishes:
         )
         return list(answer.members)
 
+    def last_word(self, facts: RunFacts, member: str, purpose: str) -> str:
+        """The wording of the member's latest act about a purpose on the run's channel; "" for none."""
+        request = member_service_pb2.ExplainPermissionRequest(member=member)
+        metadata = self._as_member(facts, member, "members.read")
+        ledger = self._rooms.call("MemberService.ExplainPermission", request, metadata).ledger
+        about = [
+            str(entry.wording)
+            for entry in ledger
+            if purpose in entry.purposes and (not entry.channels or facts.channel in entry.channels)
+        ]
+        return about[-1] if about else ""
+
     def catalogue(self, facts: RunFacts, member: str) -> Catalogue:
         """What the community calls its relations and reasons."""
         request = community_service_pb2.GetCommunitiesRequest(ids=[facts.community])
