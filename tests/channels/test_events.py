@@ -136,35 +136,6 @@ def test_a_run_told_by_events_is_sent_and_told_of_even_when_every_event_comes_tw
         assert b"@" not in everything, "no address in an event"
 
 
-def test_who_permits_a_purpose_again_is_no_longer_suppressed_for_it(stage: Stage, log: Log) -> None:
-    member, now = IDS.new("mbr"), stage.clock.now()
-    subject = suppressing.member_subject(stage.community, "email", member)
-
-    def suppress(purpose: str, at: int) -> None:
-        suppressing.suppress_member(
-            stage.room, stage.scope, stage.community, "email", member, [purpose], "unsubscribed", at
-        )
-
-    def purposes() -> list[str]:
-        found: list[str] = stage.room.suppressions.get(stage.scope, [subject])[subject]["purposes"]
-        return found
-
-    def permitted(allowed: bool, sequence: int) -> None:
-        said = member_events_pb2.PermissionChanged(member=member, purpose="news", channel="email", allowed=allowed)
-        log.publish("members", [event(stage, "members", said, member, sequence)])
-
-    suppress("news", now - 10)
-    suppress("promotion", now - 5)
-    with at_work(stage, log):
-        permitted(False, 1)
-        permitted(True, 2)
-        wait_until(lambda: purposes() == ["promotion"])
-    suppress("news", now + 10)
-    older = [suppressing.Permitted(one, "email", "news", now) for one in (member, IDS.new("mbr"))]
-    suppressing.permit_again(stage.room, stage.scope, stage.community, older)
-    assert sorted(purposes()) == ["news", "promotion"], "an older act changes nothing"
-
-
 def test_an_erasure_is_acknowledged_once_and_forgets_the_members_suppressions(stage: Stage, log: Log) -> None:
     (person,) = stage.people(1)
     suppressing.suppress_member(stage.room, stage.scope, stage.community, "email", person.member, [], "page", 1)
