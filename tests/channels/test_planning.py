@@ -53,7 +53,7 @@ def test_a_batch_that_comes_as_its_cancelled_run_retires_is_closed_all_the_same(
     controlling.control_run(stage.room, stage.scope, order.run, RunState.CANCELLED)
     seen_with_nothing_left = stage.room.run(stage.scope, order.run)
     (person,) = stage.people(1)
-    planning.add_batches(stage.room, stage.agency, stage.community, [PlannedBatch(order.run, 0, [[person.member]])])
+    planning.add_batches(stage.room, stage.agency, stage.community, [PlannedBatch(order.run, 0, [person.member])])
     assert not stage.room.runs.replace(stage.scope, [{**seen_with_nothing_left, "active": None}])
     stage.send()
     assert stage.wait_settled(order.run)["skipped"] == {"cancelled": 1}

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 from services.channels.domain.account import Account
-from services.channels.use_cases.accounts import opened
+from services.channels.use_cases.accounts import alarm_account, opened
 from services.channels.use_cases.controlling import Control, control_of
 from services.channels.use_cases.room import Room, UnknownRun
+from services.kit.errors import Invalid
 from services.kit.scope import Scope
 
 _FIRST_REST = 1.0
@@ -73,11 +74,11 @@ class Board:
         if known is not None and now - known.at < _FRESH_SECONDS:
             return known
         control = control_of(self._room, scope, run)
-        reading = Reading(control, self._account(control, known), now)
+        reading = Reading(control, self._account(scope, control, known), now)
         self._readings[run] = reading
         return reading
 
-    def _account(self, control: Control, known: Reading | None) -> Account | None:
+    def _account(self, scope: Scope, control: Control, known: Reading | None) -> Account | None:
         """The account with its secrets, which are opened once for each of its versions."""
         if control.account is None:
             return None
@@ -85,7 +86,11 @@ class Board:
             before = known.account
             if (before.id, before.version) == (control.account["_id"], control.account["version"]):
                 return before
-        return opened(self._room, control.account)
+        try:
+            return opened(self._room, control.account)
+        except Invalid as error:  # a secret that no key opens: the other runs go on
+            alarm_account(self._room, scope, control.account["_id"], error.message, stop=True)
+            return None
 
     def wait_for_pace(self, account: str, seconds: float) -> None:
         """The account's rate is used up for so long: no batch of it need be claimed."""

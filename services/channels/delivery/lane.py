@@ -113,16 +113,18 @@ class Lane:
             self._patiently(lambda: claiming.suppress_bounced(room, claim, bounced))
             self._patiently(lambda: self._watch_account(sent.answers))
         reading = self._patiently(lambda: board.reading(self._run, claim.scope))
-        if reading.control.cancelled:
-            claiming.close_cancelled(room, claim)
-            return self._written(None)
+        if reading.control.ended:
+            claiming.close_ended(room, claim, reading.control.obstacle)
+            self._written()
+            return None
         if reading.account is None or board.is_halted(self._run) or board.rests(claim.order.account):
             claiming.give_back(room, claim, self._not_before)
-            return self._written(None)
+            self._written()
+            return None
         revision = reading.control.revision
         if sent is not None and self._must_ask(revision):
             claiming.keep(room, claim, terms)  # what is known is not kept waiting for others to answer
-            self._written(None)
+            self._written()
         try:
             message = self._compiled(reading.account, revision)
             letters = self._next_letters(reading.account, revision)
@@ -131,27 +133,34 @@ class Lane:
             logger.warning("sending_waits", run=self._run, reason=error.reason, message=error.message)
             seconds = board.rest(claim.order.account, _REST_WHILE_OTHERS_ARE_AWAY)
             claiming.give_back(room, claim, room.clock.now() + round(seconds * SECOND))
-            return self._written(None)
+            self._written()
+            return None
         if not letters:
             claiming.give_back(room, claim, self._not_before)
-            return self._written(None)
+            self._written()
+            return None
         claiming.hand_off(room, claim, letters, revision)
         claiming.keep(room, claim, terms)
-        self._written(None)
-        return Marked(self._within_cap(letters), reading.account, message)
+        self._written()
+        return Marked(self._still_allowed(letters), reading.account, message)
 
-    def _within_cap(self, letters: list[Letter]) -> list[Letter]:
-        """Mark, look, then send: what other runs marked since the gate was asked counts too."""
-        allowed = self._patiently(lambda: claiming.give_way(self._room, self._claim, letters))
+    def _still_allowed(self, letters: list[Letter]) -> list[Letter]:
+        """Mark, look, then send: what other runs marked since the gate was asked counts too, and a mark that waited for
+        the store for longer than the gate's answer is good is put back."""
+        room, claim, terms = self._room, self._claim, self._tools.terms
+        if self._gated is not None and self._gated.is_stale(room.clock.now()):
+            claiming.apply_answers(room, claim, letters, [UNSENT] * len(letters), terms)
+            allowed: list[Letter] = []
+        else:
+            allowed = self._patiently(lambda: claiming.give_way(room, claim, letters))
         if len(allowed) < len(letters):
-            claiming.keep(self._room, self._claim, self._tools.terms)
-            self._written(None)
+            claiming.keep(room, claim, terms)
+            self._written()
         return allowed
 
-    def _written(self, marked: Marked | None) -> Marked | None:
+    def _written(self) -> None:
         self._patiently(lambda: claiming.write(self._room, self._claim))
         self._held_until = self._claim.until
-        return marked
 
     def _patiently(self, do: Callable[[], T]) -> T:
         """Do it, again and again while the store is away and the lease lasts. Raises Unavailable after that."""

@@ -125,8 +125,12 @@ class Sender:
     async def _keep_reading(self, board: Board, threads: ThreadPoolExecutor) -> None:
         """Pause, cancel and *stop everything* reach a message within a moment, whatever a server takes its time for."""
         while True:
-            with suppress(FanfareError):
+            try:
                 await asyncio.get_running_loop().run_in_executor(threads, board.read)
+            except FanfareError as error:
+                logger.debug("board_waits", reason=error.reason)
+            except Exception as error:  # whatever it is, the next look must come
+                logger.error("board_not_read", error=type(error).__name__, exc_info=error)
             await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -172,9 +176,9 @@ class Desk:
         taken: list[Claim] = []
         for run in runs[at:] + runs[:at]:
             control = control_of(self._room, scope_of(run), run["_id"])
-            if control.obstacle and not control.cancelled:
+            if control.obstacle and not control.ended:
                 continue
-            if not self._board.may_claim(run["account"]) and not control.cancelled:
+            if not self._board.may_claim(run["account"]) and not control.ended:
                 continue
             due = claiming.due_ledgers(self._room, run, wanted - len(taken))
             if due:

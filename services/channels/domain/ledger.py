@@ -233,8 +233,9 @@ class Ledger:
                 self._wait_or_refuse(place, note, now, patience)
             elif outcome is Outcome.UNKNOWN:
                 self._unknown(place, note, again, now, patience)
-            else:
-                self._states[place] = REFUSED
+            else:  # what may have been sent before is refused for sure only where the address does not exist
+                certain = answer.cause is Cause.BAD_ADDRESS or not note.get("again")
+                self._states[place] = REFUSED if certain else UNKNOWN
         if outcome is Outcome.REFUSED and answer.cause is Cause.BAD_ADDRESS:
             return [Bounce(place, answer.status) for place in places]
         return []

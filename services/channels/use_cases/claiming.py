@@ -198,9 +198,9 @@ def suppress_bounced(room: Room, claim: Claim, addresses: Sequence[str]) -> None
         suppress_addresses(room, claim.scope, claim.order.community, claim.order.channel, addresses)
 
 
-def close_cancelled(room: Room, claim: Claim) -> None:
-    """The run was cancelled: nothing that is left is sent."""
-    claim.ledger.close_open(reasons.CANCELLED, room.clock.now())
+def close_ended(room: Room, claim: Claim, reason: str) -> None:
+    """The run was cancelled, or its time is over: nothing that is left is sent."""
+    claim.ledger.close_open(reason, room.clock.now())
     give_back(room, claim)
 
 

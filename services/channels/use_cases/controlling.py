@@ -111,8 +111,9 @@ class Control:
     account: Document | None = None
 
     @property
-    def cancelled(self) -> bool:
-        return self.obstacle == reasons.CANCELLED
+    def ended(self) -> bool:
+        """Nothing of the run is sent any more, whoever else stands in the way: what is left is closed."""
+        return self.obstacle in (reasons.CANCELLED, reasons.EXPIRED)
 
 
 def control_of(room: Room, scope: Scope, run: str) -> Control:
@@ -122,6 +123,8 @@ def control_of(room: Room, scope: Scope, run: str) -> Control:
     state = RunState.named(document["state"])
     if state is RunState.CANCELLED:
         return Control(reasons.CANCELLED, revision)
+    if 0 < document["order"].get("send_until", 0) <= room.clock.now():
+        return Control(reasons.EXPIRED, revision)
     if is_held(room, document["agency"], document["community"], scope):
         return Control(reasons.HELD, revision)
     if state is RunState.PAUSED:
