@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -43,7 +44,11 @@ def _groups(
     ceiling: str = "",
 ) -> list[list[str]]:
     audience = Audience(club["_id"], rule, "email", room.clock.now(), ceiling)
-    return [group for each in stream_audience(room, scope, audience, after, page) for group in each.groups()]
+    groups: list[list[str]] = []
+    for each in stream_audience(room, scope, audience, after, page):
+        ids = iter(each.members)
+        groups += [list(islice(ids, size)) for size in each.sizes or [1] * len(each.members)]
+    return groups
 
 
 @pytest.fixture

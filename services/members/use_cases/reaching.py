@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple
 
 from services.kit.errors import Invalid
@@ -65,10 +64,6 @@ class Page:
     members: list[str]
     sizes: list[int]
     last: str
-
-    def groups(self) -> list[list[str]]:
-        ids = iter(self.members)
-        return [list(islice(ids, size)) for size in self.sizes or [1] * len(self.members)]
 
 
 def stream_audience(
