@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Collection
 
 from services.kit.errors import Conflict, Invalid
 from services.members.domain.permission import Record
@@ -61,6 +62,28 @@ def is_under_age(record: Record, now: int) -> bool:
     """Whether the member is no adult; of unknown age is not known to be one."""
     born = record["birth_date"]
     return not born or day_of(now) < anniversary(born, ADULT_AT)
+
+
+def channels_shared(record: Record) -> list[str]:
+    """The channels on which an address of the member is a household's: an audience looks at these members again."""
+    return sorted({point["channel"] for point in record["contact_points"] if point["shared"]})
+
+
+def holds_alone(record: Record, address: tuple[str, ...]) -> bool:
+    """Whether the member has this address (channel, address), and nobody else's household knew it."""
+    return any(
+        (point["channel"], point["address"]) == address and not point["shared"] for point in record["contact_points"]
+    )
+
+
+def mark_shared(record: Record, addresses: Collection[tuple[str, ...]]) -> bool:
+    """These addresses (channel, address) are a household's from now on; whether that is new to the member."""
+    alone = [address for address in addresses if holds_alone(record, address)]
+    for point in record["contact_points"]:
+        if (point["channel"], point["address"]) in alone:
+            point["shared"] = True
+    record["shares"] = channels_shared(record)
+    return bool(alone)
 
 
 def of_one(address: tuple[str, str], name: str) -> tuple[str, str]:

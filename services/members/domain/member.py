@@ -7,7 +7,7 @@ permission tokens, search words), keeping the history, and collecting what happe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from services.members.domain.events import (
     standing_change,
     standings_changed,
 )
+from services.members.domain.household import channels_shared
 from services.members.domain.limits import within
 from services.members.domain.permission import Entry, Record
 from services.members.domain.standing import held_before
@@ -228,28 +229,6 @@ def derive(record: Record, community: Community, now: int) -> None:
     record["permission"] = community.allowed(record, now) if record["state"] == ACTIVE else []
     record["search"] = searched_by(record)
     record["shares"] = channels_shared(record)
-
-
-def channels_shared(record: Record) -> list[str]:
-    """The channels on which an address of the member is a household's: an audience looks at these members again."""
-    return sorted({point["channel"] for point in record["contact_points"] if point["shared"]})
-
-
-def holds_alone(record: Record, address: tuple[str, ...]) -> bool:
-    """Whether the member has this address (channel, address), and nobody else's household knew it."""
-    return any(
-        (point["channel"], point["address"]) == address and not point["shared"] for point in record["contact_points"]
-    )
-
-
-def mark_shared(record: Record, addresses: Collection[tuple[str, ...]]) -> bool:
-    """These addresses (channel, address) are a household's from now on; whether that is new to the member."""
-    alone = [address for address in addresses if holds_alone(record, address)]
-    for point in record["contact_points"]:
-        if (point["channel"], point["address"]) in alone:
-            point["shared"] = True
-    record["shares"] = channels_shared(record)
-    return bool(alone)
 
 
 def searched_by(record: Record) -> list[str]:

@@ -17,11 +17,12 @@ from services.members.domain.household import (
     channel_of,
     claim_id,
     claims_of,
+    mark_shared,
     new_claim,
     of_one,
 )
 from services.members.domain.importing.draft import name_key
-from services.members.domain.member import Profile, mark_shared, register
+from services.members.domain.member import Profile, register
 from services.members.domain.permission import Record
 from services.members.use_cases.room import Room, persistently
 

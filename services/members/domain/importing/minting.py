@@ -7,6 +7,7 @@ from collections.abc import Container, Sequence
 from services.kit.clock import DAY
 from services.kit.errors import Invalid
 from services.members.domain.community import Community
+from services.members.domain.household import channels_shared
 from services.members.domain.importing.draft import Draft
 from services.members.domain.importing.plan import Address, Origin
 from services.members.domain.member import (
@@ -14,7 +15,6 @@ from services.members.domain.member import (
     Cause,
     Profile,
     blank,
-    channels_shared,
     derive,
     reason,
     register,

@@ -15,7 +15,7 @@ from services.kit.clock import DAY
 from services.kit.errors import Invalid
 from services.members.domain import permission
 from services.members.domain.community import Community
-from services.members.domain.household import EXTERNAL
+from services.members.domain.household import EXTERNAL, holds_alone, mark_shared
 from services.members.domain.importing.draft import NO_LINK, Draft, Link, name_key, same_person
 from services.members.domain.importing.interpreting import Interpreter
 from services.members.domain.importing.mapping import Mapping as ListMapping
@@ -36,7 +36,7 @@ from services.members.domain.importing.plan import (
 )
 from services.members.domain.importing.proving import Proofs
 from services.members.domain.importing.refusals import Finding, refuses
-from services.members.domain.member import ERASED, RESTRICTED, Member, holds_alone, mark_shared
+from services.members.domain.member import ERASED, RESTRICTED, Member
 from services.members.domain.permission import Record
 from services.members.domain.values import EMAIL, PHONE, day_of
 
