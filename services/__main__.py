@@ -17,7 +17,7 @@ from services.supervisor import AddressTaken, AlreadyRuns, Plan, Program, Screen
 from services.supervisor_texts import Texts, texts_for
 
 # In the order of who asks whom: each finds those above it answering.
-SERVICES = {"members": "both", "campaigns": "both", "channels": "both", "gateway": "serve"}
+SERVICES = ("members", "campaigns", "channels", "gateway")
 
 _Data = Annotated[Path | None, typer.Option(help="The data folder, instead of FANFARE_DATA.")]
 
@@ -64,6 +64,18 @@ def replay(data: _Data = None) -> None:
     _in_every_service("replay", data)
 
 
+def commands(senders: int) -> dict[str, tuple[str, str]]:
+    """Who runs on one machine, by name: each service in one process, and beside channels the other senders."""
+    others = {f"channels-{number}": ("services.channels", "work") for number in range(2, senders + 1)}
+    return {
+        "members": ("services.members", "both"),
+        "campaigns": ("services.campaigns", "both"),
+        "channels": ("services.channels", "both"),
+        **others,
+        "gateway": ("services.gateway", "serve"),
+    }
+
+
 def _in_every_service(command: str, data: Path | None) -> NoReturn:
     _choose(FANFARE_DATA=data)
     statuses = [subprocess.run((sys.executable, "-m", f"services.{name}", command)).returncode for name in SERVICES]
@@ -79,7 +91,7 @@ def _prepare(settings: Settings, texts: Texts, lock: int) -> Plan:
     """The first steps; then what to run. Exits where they did not succeed."""
     make_private(settings.run_folder)
     plan = Plan(
-        programs=[Program(name, (sys.executable, "-m", f"services.{name}", mode)) for name, mode in SERVICES.items()],
+        programs=[Program(name, (sys.executable, "-m", *how)) for name, how in commands(settings.senders).items()],
         run_folder=settings.run_folder,
         locale=texts.locale,
         greeting=_greeting(settings, texts),
@@ -90,7 +102,7 @@ def _prepare(settings: Settings, texts: Texts, lock: int) -> Plan:
     os.environ |= {"FANFARE_DATA": str(settings.data), "PYTHONUNBUFFERED": "1"}
     if plan.coloured:
         os.environ["FORCE_COLOR"] = "1"
-    screen = Screen(sys.stdout, list(SERVICES), coloured=plan.coloured, plain=plan.plain)
+    screen = Screen(sys.stdout, [program.name for program in plan.programs], coloured=plan.coloured, plain=plan.plain)
     screen.say(texts.first_steps.format(data=settings.data))
     first_steps = (sys.executable, "-m", "services.gateway", "init", "--locale", texts.locale)
     done = subprocess.run(first_steps, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

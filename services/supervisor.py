@@ -27,7 +27,7 @@ from typing import NoReturn, TextIO
 
 from services.kit.errors import Conflict, Unavailable
 from services.kit.sockets import make_private
-from services.kit.supervised import READY_FILE, SUPERVISOR, WRONG_SETTING
+from services.kit.supervised import PROGRAM, READY_FILE, SUPERVISOR, WRONG_SETTING
 from services.supervisor_texts import ENGLISH, FRENCH, Texts
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
@@ -222,7 +222,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=its_end,
                 stderr=asyncio.subprocess.STDOUT,
-                env={**self._environment, READY_FILE: str(life.ready_file)},
+                env={**self._environment, PROGRAM: life.program.name, READY_FILE: str(life.ready_file)},
                 start_new_session=True,  # Ctrl-C is ours alone, and a service's own children end with it
                 preexec_fn=_die_with_parent,
             )

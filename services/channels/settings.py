@@ -20,7 +20,7 @@ class ChannelsSettings(Settings):
         default="", description="Where readers reach the public pages, such as https://fanfare.example.org."
     )
     lanes: int = Field(
-        default=16,
+        default=8,
         ge=1,
         le=256,
         description="How many batches a sender carries at once, each on a connection, 1 to 256.",

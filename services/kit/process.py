@@ -24,7 +24,7 @@ from services.kit.errors import FanfareError, Invalid
 from services.kit.logs import start_logging
 from services.kit.parked import COMMANDS
 from services.kit.settings import Settings, load
-from services.kit.supervised import READY_FILE, SUPERVISOR, WRONG_SETTING
+from services.kit.supervised import PROGRAM, READY_FILE, SUPERVISOR, WRONG_SETTING
 
 MODES = ("serve", "work", "both")
 
@@ -74,22 +74,22 @@ def main(
     mode = arguments[0]
     try:
         settings = load(settings_class)
-        start_logging(service, settings)
+        start_logging(os.environ.get(PROGRAM, service), settings)
         parts = wire(settings)
         if mode in COMMANDS:
             sys.exit(carry_out(mode, service, parts))
+        sys.exit(
+            live(
+                service,
+                server=parts.server if mode != "work" else None,
+                workers=parts.workers if mode != "serve" else (),
+                close=parts.close,
+                drain_seconds=settings.drain_seconds,
+            )
+        )
     except FanfareError as error:
         print(f"{service}: {error.message}", file=sys.stderr)
         sys.exit(WRONG_SETTING if isinstance(error, Invalid) else 1)
-    sys.exit(
-        live(
-            service,
-            server=parts.server if mode != "work" else None,
-            workers=parts.workers if mode != "serve" else (),
-            close=parts.close,
-            drain_seconds=settings.drain_seconds,
-        )
-    )
 
 
 def carry_out(command: str, service: str, parts: Parts) -> int:

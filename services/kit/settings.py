@@ -20,6 +20,7 @@ from services.kit.sockets import socket_folder
 
 PREFIX = "FANFARE_"
 _LONGEST_SOCKET_NAME = 24
+_SENDERS = 2
 _ADDRESS = "_ADDRESS"
 
 
@@ -42,7 +43,13 @@ class Settings(BaseSettings):
         default="info", description="One of debug, info, warning, error."
     )
     log_format: Literal["text", "json"] = Field(default="text", description="text for people, or json for machines.")
-    handful: int = Field(default=50, ge=1, le=200, description="How many messages a sender takes at once, 1 to 200.")
+    handful: int = Field(default=100, ge=1, le=200, description="How many messages a sender takes at once, 1 to 200.")
+    senders: int = Field(
+        default_factory=lambda: min(os.cpu_count() or 1, _SENDERS),
+        ge=1,
+        le=64,
+        description="How many processes send on this machine, 1 to 64; unset, one for each processor, two at most.",
+    )
     lease_seconds: int = Field(
         default=60,
         ge=2,

@@ -18,7 +18,7 @@ from tests.faults.services import HANDFUL, HASTY, Services
 _ROWS = 30_000
 _RECIPIENTS = 3_000
 _STRIKES = 10
-_CONNECTIONS = 16
+_CONNECTIONS = 8  # of each sender
 
 
 def main(wanted: int = 200, seed: int = 0) -> int:

@@ -12,9 +12,9 @@ from pathlib import Path
 from demo.doors import Doors
 from tests.faults.jobs import Account, CampaignJob, Flight, ImportJob, found_community
 from tests.faults.relay import Mood, Relay
-from tests.faults.services import Services
+from tests.faults.services import COMMANDS, SENDERS, Services
 
-VICTIMS = ("members", "campaigns", "channels", "gateway")
+VICTIMS = tuple(COMMANDS)
 Say = Callable[[str], None]
 
 
@@ -97,7 +97,7 @@ def kill_during_campaign(
     senders."""
     job = CampaignJob(doors, community, relay, policy)
     relay.mood = Mood(pace=0.03)
-    before = kills.count["campaign/channels"]
+    before = _deaths_of_senders(kills)
     job.launch()
     victims = _in_turn(chance, strikes, often="channels")
     strike(services, job.flight, "campaign", victims, kills, chance, (0.1, 1.2), strikes)
@@ -105,7 +105,11 @@ def kill_during_campaign(
     job.wait(180)
     account = job.account_for()
     account.assert_settled(policy)
-    return account, kills.count["campaign/channels"] - before
+    return account, _deaths_of_senders(kills) - before
+
+
+def _deaths_of_senders(kills: Kills) -> int:
+    return sum(kills.count[f"campaign/{sender}"] for sender in SENDERS)
 
 
 def members_of(services: Services, doors: Doors, folder: Path, rows: int) -> str:
@@ -118,7 +122,7 @@ def members_of(services: Services, doors: Doors, folder: Path, rows: int) -> str
 
 
 def _in_turn(chance: random.Random, strikes: int, often: str) -> list[str]:
-    """Every service, and the one at work twice as often."""
+    """Every process, and the one at work twice as often."""
     bag: list[str] = []
     while len(bag) < strikes:
         some = [*VICTIMS, often]

@@ -1,4 +1,4 @@
-"""The four services as the supervisor runs them, each in our hand: killed, frozen and started again at will.
+"""The services as the supervisor runs them, each process in our hand: killed, frozen and started again at will.
 
 The supervisor waits longer and longer between the deaths of one service; two hundred deaths would take it an hour.
 """
@@ -14,11 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from demo.house import Operator, answers, first_operator, free_port
-from services.__main__ import SERVICES
+from services.__main__ import commands
+from services.kit.supervised import PROGRAM, READY_FILE
 
 _PROJECT = Path(__file__).resolve().parents[2]
 _READY_WITHIN_SECONDS = 60.0
 
+COMMANDS = commands(senders=2)
+SENDERS = tuple(name for name, (module, _) in COMMANDS.items() if module == "services.channels")
 LEASE_SECONDS = 3
 HANDFUL = 20
 HASTY = {
@@ -40,7 +43,6 @@ class Services:
         chosen = {"DATA": str(data), "HTTP": self.http, "LOG_LEVEL": "warning", **(settings or {})}
         self._environment = {**os.environ, **{f"FANFARE_{name}": value for name, value in chosen.items()}}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._others: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Services:
         self.data.mkdir(parents=True, exist_ok=True)
@@ -52,16 +54,16 @@ class Services:
             stdout=subprocess.DEVNULL,
             timeout=_READY_WITHIN_SECONDS,
         )
-        for name in SERVICES:
+        for name in COMMANDS:
             self.start(name)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in (*self._running.values(), *self._others):
+        for process in self._running.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
-        for process in (*self._running.values(), *self._others):
+        for process in self._running.values():
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
@@ -75,7 +77,7 @@ class Services:
         """Start a service, and return when it answers."""
         ready = self.data / f"{name}.ready"
         ready.unlink(missing_ok=True)
-        self._running[name] = self._spawn(name, SERVICES[name], ready)
+        self._running[name] = self._spawn(name, ready)
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
         while not (ready.exists() and (name != "gateway" or answers(self.address))):
             if self._running[name].poll() is not None or time.monotonic() > deadline:
@@ -99,24 +101,18 @@ class Services:
     def pid_of(self, name: str) -> int:
         return self._running[name].pid
 
-    def another(self, name: str, mode: str) -> subprocess.Popen[bytes]:
-        """One more process of a service, beside the first."""
-        process = self._spawn(name, mode, self.data / f"{name}-{mode}-{len(self._others)}.ready")
-        self._others.append(process)
-        return process
-
     def log_of(self, name: str) -> Path:
         return self.data / f"{name}.out"
 
     def last_lines(self, name: str) -> str:
         return "\n".join(self.log_of(name).read_text(errors="replace").splitlines()[-25:])
 
-    def _spawn(self, name: str, mode: str, ready: Path) -> subprocess.Popen[bytes]:
+    def _spawn(self, name: str, ready: Path) -> subprocess.Popen[bytes]:
         with self.log_of(name).open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", f"services.{name}", mode],
+                [sys.executable, "-m", *COMMANDS[name]],
                 cwd=_PROJECT,
-                env={**self._environment, "FANFARE_READY_FILE": str(ready)},
+                env={**self._environment, PROGRAM: name, READY_FILE: str(ready)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

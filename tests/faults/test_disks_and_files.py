@@ -16,22 +16,23 @@ from demo.doors import Doors, Refused, wait_until
 from tests.faults.jobs import CampaignJob, ImportJob, found_community
 from tests.faults.killing import members_of
 from tests.faults.relay import Mood, Relay
-from tests.faults.services import Services
+from tests.faults.services import SENDERS, Services
 
 pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def full_disk(services: Services, service: str) -> Iterator[None]:
-    """No file of the service may grow any more: what a full disk does to it."""
-    pid = services.pid_of(service)
-    soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (4_096, hard))
+def full_disk(services: Services, *processes: str) -> Iterator[None]:
+    """No file of theirs may grow any more: what a full disk does to them."""
+    before = {name: resource.prlimit(services.pid_of(name), resource.RLIMIT_FSIZE) for name in processes}
+    for name, (_, hard) in before.items():
+        resource.prlimit(services.pid_of(name), resource.RLIMIT_FSIZE, (4_096, hard))
     try:
         yield
     finally:
-        if services.alive(service):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
+        for name, limits in before.items():
+            if services.alive(name):
+                resource.prlimit(services.pid_of(name), resource.RLIMIT_FSIZE, limits)
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def test_a_campaign_waits_for_a_full_disk_and_doubles_nobody(
     relay.mood = Mood(pace=0.06)
     job.launch()
     wait_until(lambda: relay.count > 20, "some messages", 30, 0.02)
-    with full_disk(services, "channels"):
+    with full_disk(services, *SENDERS):
         time.sleep(4)
         stopped = relay.count
         assert stopped < 400, "nothing was in flight when the disk was full"

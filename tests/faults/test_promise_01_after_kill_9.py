@@ -16,7 +16,7 @@ from tests.faults.relay import Relay
 from tests.faults.services import HANDFUL, Services
 
 pytestmark = pytest.mark.slow
-CONNECTIONS = 16
+CONNECTIONS = 8  # of each sender
 
 
 def test_promise_01_an_import_survives_the_death_of_every_service(

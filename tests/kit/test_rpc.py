@@ -12,7 +12,7 @@ from fanfare.members.v1 import community_service_pb2 as pb
 from fanfare.members.v1.community_pb2 import Community
 from fanfare.members.v1.community_service_pb2_grpc import CommunityServiceStub
 from services.kit.clock import ManualClock
-from services.kit.errors import Conflict, FanfareError, Forbidden, Kind, RemoteError, Unauthenticated
+from services.kit.errors import Conflict, FanfareError, Forbidden, Kind, RemoteError, Unauthenticated, Unavailable
 from services.kit.rpc.client import Peer
 from services.kit.rpc.server import Caller, RpcServer, Service
 from services.kit.rpc.trust import TOKEN_LIFE, WHOLE_AGENCY, Signer, Verifier, make_key
@@ -226,3 +226,23 @@ def test_a_community_that_a_request_names_is_entered_by_its_own_agency_alone(key
     assert len(registry.asked) == 3
     peer.close()
     server.stop(0)
+
+
+def test_a_process_that_only_works_leaves_the_address_of_the_one_that_answers_alone(
+    keys: Path, clock: ManualClock, tmp_path: Path
+) -> None:
+    address = f"unix:{tmp_path / 'members.sock'}"
+    answering = RpcServer(address, [Service(DESCRIPTOR, Communities())], Verifier(keys, clock))
+    answering.start()
+    RpcServer(address, [Service(DESCRIPTOR, Communities())], Verifier(keys, clock))  # never started
+    peer = Peer(address, Signer(keys, "gateway", clock))
+    stub = peer.stub(CommunityServiceStub)
+    assert stub.GetCommunities(pb.GetCommunitiesRequest(ids=["com_1"]), metadata=operator(peer, ADMIN)) is not None
+    peer.close()
+    answering.stop(0)
+
+
+def test_an_address_that_is_taken_is_refused_in_words(keys: Path, clock: ManualClock, address: str) -> None:
+    second = RpcServer(address, [Service(DESCRIPTOR, Communities())], Verifier(keys, clock))
+    with pytest.raises(Unavailable, match="is taken by another program"):
+        second.start()

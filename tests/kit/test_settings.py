@@ -30,7 +30,7 @@ def test_nothing_need_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert settings.log_url == f"sqlite:///{tmp_path}/var/log.sqlite"
     assert settings.address("members") == f"unix:{settings.run_folder}/members.sock"
     assert (settings.log_terms.partitions, settings.log_terms.retention) == (8, 30 * DAY)
-    assert (settings.handful, settings.log_terms.lease) == (50, 60 * SECOND)
+    assert (settings.handful, settings.log_terms.lease) == (100, 60 * SECOND)
 
 
 def test_what_is_set_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

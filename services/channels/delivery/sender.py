@@ -42,8 +42,8 @@ logger = structlog.get_logger(__name__)
 class Ways:
     """How a sender works: handfuls of so many, in so many lanes, under leases of so many milliseconds."""
 
-    handful: int = 50
-    lanes: int = 16
+    handful: int = 100
+    lanes: int = 8
     lease: int = 60 * SECOND
     patience: Patience = field(default_factory=Patience)
 

@@ -21,7 +21,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.kit.errors import FanfareError, Forbidden, Unauthenticated
+from services.kit.errors import FanfareError, Forbidden, Unauthenticated, Unavailable
 from services.kit.rpc.status import internal_status, status_of
 from services.kit.rpc.trust import Identity, Verifier
 from services.kit.rpc.walls import Walls
@@ -102,13 +102,22 @@ class RpcServer:
                 (grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers),)
             )
         reflection.enable_server_reflection([*names, reflection.SERVICE_NAME, health.SERVICE_NAME], self._server)
-        if address.startswith("unix:"):
-            Path(address.removeprefix("unix:")).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._bound = self._server.add_insecure_port(address)
-        self.address = f"{address.rpartition(':')[0]}:{self._bound}" if address.endswith(":0") else address
+        self.address = address
         self._names = names
 
     def start(self) -> None:
+        """Take the address, and answer there: a process that only works beside this one leaves it alone.
+
+        Raises Unavailable where the address cannot be had.
+        """
+        if self.address.startswith("unix:"):
+            Path(self.address.removeprefix("unix:")).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            port = self._server.add_insecure_port(self.address)
+        except RuntimeError as error:
+            raise Unavailable(f"{self.address} is taken by another program, or cannot be had.") from error
+        if self.address.endswith(":0"):
+            self.address = f"{self.address.rpartition(':')[0]}:{port}"
         self._server.start()
         for name in ("", *self._names):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
