@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import cast
 
 from fanfare.campaigns.v1 import run_service_pb2, run_service_pb2_grpc
 from fanfare.members.v1 import (
@@ -42,10 +41,26 @@ class MembersClient:
             fields=fields,
         )
         scope = stored_scope(order.agency, order.community, ACTOR)
-        response = self._stub.ResolveRecipients(request, metadata=self._peer.as_service(scope))
-        if [recipient.member for recipient in response.recipients] != list(members):
+        answer = self._stub.ResolveRecipients(request, metadata=self._peer.as_service(scope))
+        if answer.members != list(members):
             raise Unavailable("Members answered for other members than asked: sending waits.")
-        return cast(Sequence[Recipient], response.recipients)
+        values, width = list(answer.values), len(fields)
+        columns = (
+            answer.members,
+            answer.states,
+            answer.addresses,
+            answer.contact_points,
+            answer.contact_states,
+            answer.permitted,
+            answer.permission_reasons,
+            answer.may_track,
+            answer.locales,
+            answer.zones,
+            answer.display_names,
+            answer.registered_at,
+            [values[place * width : (place + 1) * width] for place in range(len(members))],
+        )
+        return list(map(Recipient._make, zip(*columns, strict=True)))
 
     def owns(self, scope: Scope, community: str) -> bool:
         """Whether the community is the agency's in whose scope is asked."""

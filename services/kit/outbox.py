@@ -27,6 +27,7 @@ from services.kit.store.port import Collection, Document, Order, Patch
 from services.kit.store.rule import Range
 
 POLL_SECONDS = 0.1
+_GATHER_SECONDS = 0.03  # between two looks while there is work: what comes meanwhile is published together
 _PAGE = 200
 _FIELDS = ("agency", "community", "outbox", "pending", "event_sequence")
 _LONGEST_BACKOFF = 5.0
@@ -94,15 +95,17 @@ class Relay:
         backoff = POLL_SECONDS
         while not stop.is_set():
             try:
-                idle = not self._lease.hold() or not self.relay_pending()
+                published = self.relay_pending() if self._lease.hold() else 0
                 backoff = POLL_SECONDS
             except FanfareError as error:
                 logger.warning("relay_waits", relay=self.name, reason=error.reason, message=error.message)
                 stop.wait(backoff)
                 backoff = min(backoff * 2, _LONGEST_BACKOFF)
                 continue
-            if idle:
+            if not published:
                 self._nudged.wait(POLL_SECONDS)
+            elif published < _PAGE:
+                stop.wait(_GATHER_SECONDS)
             self._nudged.clear()
         with suppress(FanfareError):  # what stays pending is relayed at the next start
             if self._lease.hold():

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from fanfare.access.v1 import page_pb2
-from fanfare.members.v1 import audience_pb2, member_pb2
 from fanfare.members.v1 import community_service_pb2 as communities
+from fanfare.members.v1 import member_pb2
 from fanfare.members.v1 import member_service_pb2 as members
 from fanfare.members.v1 import segment_service_pb2 as segments
 from services.kit.errors import Invalid
@@ -32,6 +32,7 @@ from services.members.saying import (
     said_interaction,
     said_member,
     said_pack,
+    said_recipients,
     said_segment,
     said_verdict,
 )
@@ -260,7 +261,7 @@ class MemberApi:
             purpose=request.purpose,
             fields=request.fields,
         )
-        return members.ResolveRecipientsResponse(recipients=[_RECIPIENT(**one._asdict()) for one in resolved])
+        return said_recipients(resolved, len(request.fields))
 
     def RecordInteractions(
         self, request: members.RecordInteractionsRequest, caller: Caller
@@ -366,9 +367,6 @@ class SegmentApi:
     def DeleteSegment(self, request: segments.DeleteSegmentRequest, caller: Caller) -> segments.DeleteSegmentResponse:
         segmenting.delete_segment(self._room, caller.scope, request.segment)
         return segments.DeleteSegmentResponse()
-
-
-_RECIPIENT = audience_pb2.Recipient
 
 
 def _changes(request: members.ChangeMemberRequest) -> changing.Changes:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-from fanfare.members.v1 import community_pb2, member_pb2, privacy_service_pb2, segment_service_pb2
+from fanfare.members.v1 import community_pb2, member_pb2, member_service_pb2, privacy_service_pb2, segment_service_pb2
 from services.members.domain.community import LANGUAGES, Community
 from services.members.domain.packs import Pack
 from services.members.domain.permission import OBJECTION, WITHOUT_CHANNEL, Grade, Record, Verdict, verdict
 from services.members.domain.standing import USUAL_DAYS
 from services.members.domain.values import CHANNELS
+from services.members.use_cases.reaching import Recipient
 
 
 def said_community(record: Record) -> community_pb2.Community:
@@ -186,6 +188,33 @@ def said_change(change: Record) -> member_pb2.Change:
         what=change["what"],
         was=_json(change["was"]),
         now=_json(change["now"]),
+    )
+
+
+def said_recipients(resolved: Sequence[Recipient], fields: int) -> member_service_pb2.ResolveRecipientsResponse:
+    """Recipients in parallel lists: a sender asks for hundreds, and a message of each would cost the most."""
+    columns = dict(zip(Recipient._fields, zip(*resolved, strict=True), strict=False))
+    nothing = ("",) * fields
+    return member_service_pb2.ResolveRecipientsResponse(
+        members=columns.get("member"),
+        states=columns.get("state"),
+        addresses=columns.get("address"),
+        contact_points=columns.get("contact_point"),
+        contact_states=columns.get("contact_state"),
+        permitted=columns.get("permitted"),
+        permission_reasons=columns.get("permission_reason"),
+        may_track=columns.get("may_track"),
+        locales=columns.get("locale"),
+        zones=columns.get("zone"),
+        versions=columns.get("version"),
+        values=chain.from_iterable(values or nothing for values in columns.get("values", ())),
+        display_names=columns.get("display_name"),
+        registered_at=columns.get("registered_at"),
+        shared=[
+            member_service_pb2.SharedAddress(member=one.member, others=one.shared_with)
+            for one in resolved
+            if one.shared_with
+        ],
     )
 
 

@@ -15,12 +15,31 @@ from services.kit.rpc.client import Peer
 ORDER = RunOrder("run_1", "cmp_1", "agn_1", "com_1", "email", "news", "acc_1")
 
 
+_OTHER_WORDS = (
+    "states",
+    "contact_points",
+    "contact_states",
+    "permission_reasons",
+    "locales",
+    "zones",
+    "display_names",
+)
+
+
 class AnotherOrder:
     """A members service that answers for the members given, whoever was asked about."""
 
     def __init__(self, *members: str) -> None:
-        recipients = [{"member": member, "address": f"{member}@example.org"} for member in members]
-        self._answer = member_service_pb2.ResolveRecipientsResponse(recipients=recipients)
+        nothing, zeros = [""] * len(members), [0] * len(members)
+        self._answer = member_service_pb2.ResolveRecipientsResponse(
+            members=members,
+            addresses=[f"{member}@example.org" for member in members],
+            values=[value for member in members for value in (f"Ada of {member}", "Huy")],
+            permitted=zeros,
+            may_track=zeros,
+            registered_at=zeros,
+            **dict.fromkeys(_OTHER_WORDS, nothing),
+        )
 
     def stub(self, _: Any) -> AnotherOrder:
         return self
@@ -37,5 +56,7 @@ def test_a_member_never_gets_the_message_of_another() -> None:
     for answered in (["mbr_2", "mbr_1"], ["mbr_1"], ["mbr_1", "mbr_3"]):
         with pytest.raises(Unavailable):
             MembersClient(cast(Peer, AnotherOrder(*answered))).resolve(ORDER, asked, [])
-    found = MembersClient(cast(Peer, AnotherOrder(*asked))).resolve(ORDER, asked, [])
+    fields = ["given_name", "attribute.city"]
+    found = MembersClient(cast(Peer, AnotherOrder(*asked))).resolve(ORDER, asked, fields)
+    assert [recipient.values for recipient in found] == [["Ada of mbr_1", "Huy"], ["Ada of mbr_2", "Huy"]]
     assert [recipient.address for recipient in found] == ["mbr_1@example.org", "mbr_2@example.org"]

@@ -87,15 +87,13 @@ def test_a_member_is_registered_reached_resolved_and_remembered(peer: Peer) -> N
         purpose="service",
         fields=["given_name", "attribute.city", "attribute.health_remarks"],
     )
-    known, missing = stub.ResolveRecipients(ask, metadata=metadata).recipients
-    assert (known.address, known.permitted, known.permission_reason) == (
-        "ada.lovelace@mail.example",
-        True,
-        "membership",
-    )
-    assert list(known.values) == ["Ada", "Huy", ""], "a sensitive attribute never reaches a message"
-    assert not known.may_track
-    assert missing.state == "missing"
+    told = stub.ResolveRecipients(ask, metadata=metadata)
+    assert list(told.members) == list(ask.members)
+    assert list(told.states) == ["active", "missing"]
+    assert list(told.addresses) == ["ada.lovelace@mail.example", ""]
+    assert (told.permitted[0], told.permission_reasons[0]) == (True, "membership")
+    assert list(told.values) == ["Ada", "Huy", "", "", "", ""], "a sensitive attribute never reaches a message"
+    assert list(told.may_track) == [False, False]
 
     report = members.InteractionReport(
         id="order-7", kind="purchased", at=1_790_000_000_000, email="ADA.lovelace@mail.example", subject="ofr_1"

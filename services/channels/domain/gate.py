@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from services.channels.domain import reasons
@@ -14,8 +14,8 @@ from services.channels.domain.run import RunOrder
 from services.kit.clock import MINUTE
 
 
-class Recipient(Protocol):
-    """What members tells of one member at the moment of hand-off. Never stored."""
+class Recipient(NamedTuple):
+    """What members tells of one member at the moment of hand-off; ``values`` are the merge fields'. Never stored."""
 
     member: str
     state: str
@@ -29,9 +29,7 @@ class Recipient(Protocol):
     zone: str
     display_name: str
     registered_at: int
-
-    @property
-    def values(self) -> Sequence[str]: ...
+    values: Sequence[str]
 
 
 class Decision(Enum):

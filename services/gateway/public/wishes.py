@@ -113,10 +113,9 @@ class Wishes:
             self._as_service(facts),
             DIRECTLY_SECONDS,
         )
-        return [
-            Person(each.member, each.display_name, each.locale, each.state, tuple(each.shared_with))
-            for each in answer.recipients
-        ]
+        shared = {each.member: tuple(each.others) for each in answer.shared}
+        told = zip(answer.members, answer.display_names, answer.locales, answer.states, strict=True)
+        return [Person(member, name, locale, state, shared.get(member, ())) for member, name, locale, state in told]
 
     def members(self, facts: RunFacts, members: Sequence[str]) -> list[member_pb2.Member]:
         """The members themselves, for their preferences. Raises Unavailable."""
