@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import time
 
 from cryptography.hazmat.primitives import serialization
@@ -17,12 +18,14 @@ from bench.sink import Sink
 from bench.stage import stage
 
 _PATIENCE_SECONDS = 900.0
+_FLOORS = 3
 
 
 def bench_send(n: int) -> Figure:
-    """``DKIM=1`` signs every message, here and in the floor."""
+    """``DKIM=1`` signs every message, here and in the floor; ``CHUNKING=0``: the sink takes them by DATA alone."""
     dkim = _private_key() if os.environ.get("DKIM") == "1" else ""
-    with stage("send") as on, Sink(on.folder) as sink:
+    chunking = os.environ.get("CHUNKING") != "0"
+    with stage("send") as on, Sink(on.folder, chunking=chunking) as sink:
         tell(f"importing {n} members; the sink is in {sink.name}")
         on.bring(n)
         campaign = on.campaign(on.account(sink, dkim))
@@ -38,19 +41,22 @@ def bench_send(n: int) -> Figure:
         message = sink.sample()
         on.house.stop()
         sink.reset()
-        tell(f"floor: {n} times one message of {len(message)} octets")
-        floor = blast(sink.port, n, message, address, signer(dkim) if dkim else None)
+        tell(f"floor: {_FLOORS} times {n} times one message of {len(message)} octets")
+        floors = [blast(sink.port, n, message, address, signer(dkim) if dkim else None) for _ in range(_FLOORS)]
         return Figure(
             "send-dkim" if dkim else "send",
             n,
             received.messages / wall,
             "messages/s",
-            floor,
+            statistics.median(floors),
             "Wall clock from launchCampaign to the last message in the sink's record, the sink on the same machine. "
-            f"Floor: one Python process, {CONNECTIONS} connections, one ready-made message of the same size"
+            f"The sink {'offers CHUNKING' if chunking else 'knows DATA alone'}. Floor, the middle one of {_FLOORS}: "
+            f"one Python process, {CONNECTIONS} connections, one ready-made message of the same size by DATA"
             f"{', signed anew each time' if dkim else ''}.",
             more={
                 "sink": sink.name,
+                "chunking": chunking,
+                "floors": floors,
                 "lost": received.lost,
                 "doubled": received.doubled,
                 "octets": received.mean_octets,

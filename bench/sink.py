@@ -44,7 +44,7 @@ class Received:
 class Sink:
     """A running sink; use as a context manager."""
 
-    def __init__(self, folder: Path, samples: int = 3) -> None:
+    def __init__(self, folder: Path, samples: int = 3, *, chunking: bool = True) -> None:
         self.port, self._control = free_port(), free_port()
         program = build(folder)
         self.name = "go" if program else "python"
@@ -59,6 +59,7 @@ class Sink:
                 f"127.0.0.1:{self._control}",
                 "-samples",
                 str(samples),
+                f"-chunking={str(chunking).lower()}",
             ],
             stdout=subprocess.DEVNULL,
         )
@@ -182,8 +183,10 @@ def _serve() -> None:
     options.add_argument("-smtp", default="127.0.0.1:2525")
     options.add_argument("-http", default="127.0.0.1:2526")
     options.add_argument("-samples", type=int, default=3)
+    options.add_argument("-chunking", choices=("true", "false"), default="true")
     chosen = options.parse_args()
     record = _Record(chosen.samples)
+    record.offers_chunking = chosen.chunking == "true"
 
     class Control(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

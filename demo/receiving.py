@@ -1,4 +1,4 @@
-"""A receiving mail server (RFC 5321, PIPELINING), whose conduct is an argument.
+"""A receiving mail server (RFC 5321, PIPELINING, CHUNKING), whose conduct is an argument.
 
 The demo's mail catcher keeps what it receives, the benchmarks' sink counts it, and the fault tests' relay refuses,
 stalls and hangs up: they differ only in their `Conduct`.
@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 ACCEPTED = b"250 2.0.0 OK\r\n"
+_OFFERS = b"250-ready\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 52428800\r\n"
 _END_OF_DATA = b"\r\n.\r\n"
 
 
@@ -39,6 +40,8 @@ HANG_UP = Answer(b"", hang_up=True)
 class Conduct:
     """How the server takes what it is told. This one accepts everything and keeps nothing."""
 
+    offers_chunking = True
+
     def on_connect(self, connection: int) -> Answer:  # noqa: ARG002 # part of the port
         return Answer(b"220 ready ESMTP\r\n")
 
@@ -63,6 +66,8 @@ class Session(asyncio.Protocol):
         self._unread = bytearray()
         self._searched = 0
         self._in_content = False
+        self._chunk: int | None = None  # octets of the chunk that is coming
+        self._is_last = False
         self._waiting = False
         self._replies: list[bytes] = []
         self._transport: asyncio.Transport | None = None
@@ -82,9 +87,37 @@ class Session(asyncio.Protocol):
 
     def _read(self) -> None:
         while not self._waiting and self._transport is not None:
-            if not (self._read_content() if self._in_content else self._read_command()):
+            if not self._read_some():
                 break
         self._flush()
+
+    def _read_some(self) -> bool:
+        if self._in_content:
+            return self._read_content()
+        return self._read_command() if self._chunk is None else self._read_chunk(self._chunk)
+
+    def _read_chunk(self, octets: int) -> bool:
+        """BDAT (RFC 3030): what comes is read whole, whatever is answered."""
+        if len(self._unread) < octets:
+            disturbance = self._conduct.on_content(self._envelope, len(self._unread))
+            if disturbance is not None:
+                self._give(disturbance)
+            return False
+        self._envelope.content += bytes(self._unread[:octets])
+        del self._unread[:octets]
+        self._chunk = None
+        if not self._envelope.recipients:
+            self._say(b"554 5.5.1 no valid recipients\r\n")
+        elif self._is_last:
+            self._end_message()
+        else:
+            self._say(ACCEPTED)
+        return True
+
+    def _end_message(self) -> None:
+        answer = self._conduct.on_message(self._envelope)
+        self._envelope = Envelope(self._number)
+        self._give(answer)
 
     def _read_content(self) -> bool:
         end = self._unread.find(_END_OF_DATA, max(0, self._searched - len(_END_OF_DATA)))
@@ -100,9 +133,7 @@ class Session(asyncio.Protocol):
         self._envelope.content = content.replace(b"\r\n..", b"\r\n.")
         del self._unread[: end + len(_END_OF_DATA)]
         self._in_content = False
-        answer = self._conduct.on_message(self._envelope)
-        self._envelope = Envelope(self._number)
-        self._give(answer)
+        self._end_message()
         return True
 
     def _read_command(self) -> bool:
@@ -120,7 +151,10 @@ class Session(asyncio.Protocol):
         elif verb == b"DATA":
             self._begin_content()
         elif verb == b"EHLO":
-            self._say(b"250-ready\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 SIZE 52428800\r\n")
+            offers = _OFFERS if self._conduct.offers_chunking else _OFFERS.replace(b"250-CHUNKING\r\n", b"")
+            self._say(offers)
+        elif verb == b"BDAT" and self._conduct.offers_chunking:
+            self._begin_chunk(*line.split()[1:])
         elif verb in (b"HELO", b"NOOP", b"RSET"):
             self._envelope = Envelope(self._number)
             self._say(ACCEPTED)
@@ -135,6 +169,12 @@ class Session(asyncio.Protocol):
         if answer.reply.startswith(b"2"):
             self._envelope.recipients.append(address)
         self._give(answer)
+
+    def _begin_chunk(self, size: bytes = b"", last: bytes = b"") -> None:
+        if not size.isdigit():
+            self._say(b"501 5.5.4 BDAT size [LAST]\r\n")
+            return
+        self._chunk, self._is_last = int(size), last.upper() == b"LAST"
 
     def _begin_content(self) -> None:
         if not self._envelope.recipients:

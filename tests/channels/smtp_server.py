@@ -48,6 +48,7 @@ class Script:
     mail: Say = lambda _line, _s: "250 2.1.0 ok"
     rcpt: Say = lambda _line, _s: "250 2.1.5 ok"
     data: Say = lambda _line, _s: "354 go"
+    chunk: str = ""  # what is said to every chunk, instead of what becomes of its message
     end: Say = lambda _line, _s: "250 2.0.0 queued"
     auth: Say = lambda _line, _s: "235 2.7.0 welcome"
     drop_in_data_after: int = -1  # octets of a message, then it hangs up
@@ -139,12 +140,17 @@ class SmtpServer:
                     words.append(read.readline().decode().strip())
                 ok = say(script.auth(" ".join(words), session))
             elif verb == "MAIL":
-                session.sender = line.partition("<")[2].partition(">")[0]
-                session.recipient = ""
-                ok = say(script.mail(line, session))
+                if session.sender:
+                    ok = say("503 5.5.1 nested MAIL command")
+                    continue
+                reply = script.mail(line, session)
+                if reply.startswith("25"):
+                    session.sender = line.partition("<")[2].partition(">")[0]
+                    session.recipient = ""
+                ok = say(reply)
             elif verb == "RCPT":
                 recipient = line.partition("<")[2].partition(">")[0]
-                reply = script.rcpt(recipient, session)
+                reply = script.rcpt(recipient, session) if session.sender else "503 5.5.1 MAIL first"
                 if reply.startswith("25"):
                     session.recipient = recipient
                 ok = say(reply)
@@ -153,6 +159,8 @@ class SmtpServer:
                 ok = say(reply)
                 if ok and reply.startswith("354"):
                     ok = self._read_message(read, session, say, connection)
+            elif verb == "BDAT" and "CHUNKING" in script.capabilities:
+                ok = self._read_chunk(read, int(line.split()[1]), session, say, connection)
             elif verb == "QUIT":
                 say("221 bye")
                 return
@@ -175,10 +183,29 @@ class SmtpServer:
                 connection.shutdown(socket.SHUT_RDWR)
                 return False
             lines.append(line[1:] if line.startswith(b".") else line)
-        took = Took(session.sender, session.recipient, b"".join(lines))
+        return self._end_message(session, b"".join(lines), say)
+
+    def _read_chunk(self, read, octets, session, say, connection) -> bool:  # type: ignore[no-untyped-def]
+        """BDAT octets LAST (RFC 3030)."""
+        if 0 <= self.script.drop_in_data_after < octets:
+            read.read(self.script.drop_in_data_after)
+            connection.shutdown(socket.SHUT_RDWR)
+            return False
+        content = read.read(octets)
+        if len(content) < octets:
+            return False
+        if self.script.chunk:
+            return bool(say(self.script.chunk))
+        if not session.recipient:
+            return bool(say("554 5.5.1 no valid recipients"))
+        return self._end_message(session, content, say)
+
+    def _end_message(self, session: Session, content: bytes, say: Callable[[str], bool]) -> bool:
+        took = Took(session.sender, session.recipient, content)
+        session.sender = session.recipient = ""
         self.seen.append(took)
         session.messages += 1
-        reply = self.script.end(session.recipient, session)
+        reply = self.script.end(took.recipient, session)
         if reply.startswith("2"):
             self.took.append(took)
         return say(reply)

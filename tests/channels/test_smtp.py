@@ -5,18 +5,24 @@ from __future__ import annotations
 import re
 import ssl
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from services.channels.connectors.smtp.flight import WINDOW
 from services.channels.domain.handing_off import AccountUnusable, Answer, Cause, Outcome
 from services.kit.tokens import KeyRing, ReturnPaths
 from tests.channels.sending import account, deliver, handful
 from tests.channels.smtp_server import HANG_UP, STALL, Script, Session, SmtpServer
 
+CHUNKED = ("PIPELINING", "CHUNKING", "SIZE 10000000")
 PIPELINED = ("PIPELINING", "SIZE 10000000")
 ONE_BY_ONE = ("SIZE 10000000",)
-either_way = pytest.mark.parametrize("capabilities", [PIPELINED, ONE_BY_ONE], ids=["pipelined", "one-by-one"])
+WAYS = [CHUNKED, PIPELINED, ONE_BY_ONE]
+either_way = pytest.mark.parametrize("capabilities", WAYS, ids=["chunked", "pipelined", "one-by-one"])
 
 
 def outcomes(answers: list[Answer]) -> list[Outcome]:
@@ -27,13 +33,13 @@ def some(count: int) -> list[str]:
     return [f"member{number}@example.org" for number in range(count)]
 
 
-def on_message(number: int, reply: str) -> Script:
+def on_message(number: int, reply: str, capabilities: tuple[str, ...] = PIPELINED) -> Script:
     """A script whose answer to the end of the nth message (from 0) is another."""
 
     def end(_: str, session: Session) -> str:
         return reply if session.messages == number + 1 else "250 2.0.0 queued"
 
-    return Script(end=end)
+    return Script(capabilities=capabilities, end=end)
 
 
 @either_way
@@ -102,6 +108,7 @@ def test_a_server_that_takes_data_without_recipients_gets_an_empty_message_and_t
         assert [took.recipient for took in server.took if took.source] == ["yes@example.org"]
 
 
+@either_way
 @pytest.mark.parametrize(
     ("reply", "outcome", "cause"),
     [
@@ -112,9 +119,9 @@ def test_a_server_that_takes_data_without_recipients_gets_an_empty_message_and_t
     ],
 )
 def test_a_message_refused_after_it_was_read_was_not_accepted(
-    tmp_path: Path, reply: str, outcome: Outcome, cause: Cause
+    tmp_path: Path, capabilities: tuple[str, ...], reply: str, outcome: Outcome, cause: Cause
 ) -> None:
-    with SmtpServer(on_message(1, reply)) as server:
+    with SmtpServer(on_message(1, reply, capabilities)) as server:
         answers = deliver(tmp_path, account(server.port), handful(*some(4)))[0]
         assert (answers[1].outcome, answers[1].cause) == (outcome, cause)
         assert answers[0].outcome is Outcome.ACCEPTED
@@ -132,24 +139,103 @@ def test_promise_01_no_reply_to_the_end_of_a_message_is_unknown_and_the_rest_is_
         assert len(server.seen) == 3 and len(server.took) == 2
 
 
-def test_hanging_up_in_the_middle_of_a_message_is_never_called_accepted(tmp_path: Path) -> None:
-    with SmtpServer(Script(drop_in_data_after=1000)) as server:
+@pytest.mark.parametrize("silence", [HANG_UP, STALL])
+def test_promise_01_of_several_under_way_those_without_a_reply_are_unknown(tmp_path: Path, silence: str) -> None:
+    with SmtpServer(on_message(9, silence, CHUNKED)) as server:
+        answers = deliver(tmp_path, account(server.port), handful(*some(20)))[0]
+        unknown = outcomes(answers).count(Outcome.UNKNOWN)
+        assert 1 <= unknown <= WINDOW
+        assert outcomes(answers) == (
+            [Outcome.ACCEPTED] * 9 + [Outcome.UNKNOWN] * unknown + [Outcome.UNSENT] * (11 - unknown)
+        )
+        assert len(server.took) == 9
+
+
+def test_a_server_that_leaves_has_read_nothing_behind_its_last_word(tmp_path: Path) -> None:
+    script = Script(
+        capabilities=CHUNKED, mail=lambda _line, session: "421 4.7.0 enough" if session.messages == 9 else "250 ok"
+    )
+    with SmtpServer(script) as server:
+        answers = deliver(tmp_path, account(server.port), handful(*some(20)))[0]
+        assert outcomes(answers) == [Outcome.ACCEPTED] * 9 + [Outcome.RETRY] + [Outcome.UNSENT] * 10
+        assert len(server.seen) == 9
+
+
+def test_a_server_that_offers_chunks_and_knows_none_gets_the_next_handful_without(tmp_path: Path) -> None:
+    script = Script(capabilities=CHUNKED, chunk="502 5.5.2 what?")
+    with SmtpServer(script) as server:
+        first, second = deliver(tmp_path, account(server.port), handful(*some(3)), handful(*some(2)))
+        assert outcomes(first) == [Outcome.RETRY, Outcome.UNSENT, Outcome.UNSENT]
+        assert outcomes(second) == [Outcome.ACCEPTED] * 2
+        assert server.connections == 2
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    capabilities=st.sampled_from(WAYS),
+    conduct=st.lists(
+        st.tuples(
+            st.sampled_from(["mail", "rcpt", "end"]),
+            st.sampled_from(["250 ok"] * 6 + ["550 5.1.1 no", "451 4.3.0 later", "421 4.3.2 bye", HANG_UP]),
+        ),
+        min_size=12,
+        max_size=12,
+    ),
+)
+def test_promise_01_whatever_a_server_does_each_message_has_the_outcome_that_it_had(
+    tmp_path: Path, capabilities: tuple[str, ...], conduct: list[tuple[str, str]]
+) -> None:
+    """What it took is accepted or unknown, what it did not is never accepted, and few are unknown."""
+    begun = iter(range(1_000))
+    current = [0]
+
+    def said(phase: str) -> Callable[[str, Session], str]:
+        def say(_line: str, _session: Session) -> str:
+            if phase == "mail":
+                current[0] = next(begun)
+            wanted, reply = conduct[current[0]]
+            return reply if wanted == phase else "250 ok"
+
+        return say
+
+    script = Script(capabilities=capabilities, mail=said("mail"), rcpt=said("rcpt"), end=said("end"))
+    with SmtpServer(script) as server:
+        asked = some(len(conduct))
+        answers = deliver(tmp_path, account(server.port), handful(*asked))[0]
+        took = server.recipients()
+    became = dict(zip(asked, outcomes(answers), strict=True))
+    assert len(took) == len(set(took))
+    assert all(became[address] in (Outcome.ACCEPTED, Outcome.UNKNOWN) for address in took), (became, took)
+    assert all(address in took for address, outcome in became.items() if outcome is Outcome.ACCEPTED), (became, took)
+    assert outcomes(answers).count(Outcome.UNKNOWN) <= (WINDOW if capabilities is CHUNKED else 1)
+
+
+@either_way
+def test_hanging_up_in_the_middle_of_a_message_is_never_called_accepted(
+    tmp_path: Path, capabilities: tuple[str, ...]
+) -> None:
+    with SmtpServer(Script(capabilities=capabilities, drop_in_data_after=1000)) as server:
         answers = deliver(tmp_path, account(server.port), handful(*some(2)), html="<p>" + "x" * 20_000 + "</p>")[0]
         assert answers[0].outcome is Outcome.UNKNOWN, "its end may have been sent: only the server knows"
         assert answers[1].outcome is Outcome.UNSENT
         assert not server.took
 
 
-def test_a_long_message_cut_short_before_its_end_was_sent_is_a_retry(tmp_path: Path) -> None:
-    with SmtpServer(Script(drop_in_data_after=1000)) as server:
+@either_way
+def test_a_long_message_cut_short_before_its_end_was_sent_is_a_retry(
+    tmp_path: Path, capabilities: tuple[str, ...]
+) -> None:
+    with SmtpServer(Script(capabilities=capabilities, drop_in_data_after=1000)) as server:
         huge = "<p>" + "x " * 2_500_000 + "</p>"
         answers = deliver(tmp_path, account(server.port), handful(*some(2)), html=huge)[0]
         assert outcomes(answers) == [Outcome.RETRY, Outcome.UNSENT]
         assert not server.took
 
 
-@either_way
-@pytest.mark.parametrize("phase", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize(
+    ("phase", "capabilities"),
+    [(phase, way) for way in WAYS for phase in ("mail", "rcpt", "data") if (phase, way) != ("data", CHUNKED)],
+)
 @pytest.mark.parametrize("silence", [HANG_UP, STALL, "421 4.3.2 bye"])
 def test_a_connection_that_ends_before_the_message_is_a_retry(
     tmp_path: Path, capabilities: tuple[str, ...], phase: str, silence: str
@@ -231,17 +317,20 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_starttls_is_used_and_an_unknown_certificate_is_refused(tmp_path: Path, certificate: Path) -> None:
+@either_way
+def test_starttls_is_used_and_an_unknown_certificate_is_refused(
+    tmp_path: Path, certificate: Path, capabilities: tuple[str, ...]
+) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    with SmtpServer(Script(capabilities=("STARTTLS", "PIPELINING"), tls=context)) as server:
+    with SmtpServer(Script(capabilities=("STARTTLS", *capabilities), tls=context)) as server:
         secure = account(server.port, security="starttls")
         trusting = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
-        assert outcomes(deliver(tmp_path, secure, handful(*some(3)), trust=trusting)[0]) == [Outcome.ACCEPTED] * 3
+        assert outcomes(deliver(tmp_path, secure, handful(*some(30)), trust=trusting)[0]) == [Outcome.ACCEPTED] * 30
         with pytest.raises(AccountUnusable) as refused:
             deliver(tmp_path, secure, handful(*some(1)))
         assert refused.value.permanent and "not trusted" in refused.value.reply
-        assert len(server.seen) == 3
+        assert len(server.seen) == 30
 
 
 def test_a_server_without_starttls_is_not_spoken_to_in_plain(tmp_path: Path) -> None:

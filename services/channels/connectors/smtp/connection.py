@@ -1,8 +1,8 @@
 """One kept SMTP connection that delivers a handful at a time.
 
 With PIPELINING (RFC 2920) the envelope of the next message travels with the end of the previous one, so that a message
-costs one round trip. What is sent and what was answered is tracked to the phase: that decides, when the connection
-ends, between a retry and *unknown*.
+costs one round trip; with CHUNKING too, several are under way at once (``flight.py``). What is sent and what was
+answered is tracked to the phase: that decides, when the connection ends, between a retry and *unknown*.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from services.channels.connectors.smtp.flight import Flight
 from services.channels.connectors.smtp.replies import Garbled, Phase, Reply, answer_for, without_addresses
+from services.channels.connectors.smtp.voyage import Voyage
 from services.channels.domain.handing_off import ACCEPTED, UNSENT, AccountUnusable, Answer, Cause, Outcome
 
 _LONGEST_LINE = 4_096
@@ -36,18 +38,6 @@ class Patience:
     end_of_data: float = 30.0
 
 
-@dataclass(slots=True)
-class Voyage:
-    """A handful as the connection sees it: envelopes and messages made when their turn comes, answers by place."""
-
-    count: int
-    envelope: Callable[[int], bytes]  # "MAIL FROM:…\r\nRCPT TO:…\r\nDATA\r\n"
-    message: Callable[[int], bytes]  # ends with CRLF; no line of it begins with a dot
-    may_begin: Callable[[], Answer | None]
-    answers: list[Answer | None]
-    deadline: float = float("inf")
-
-
 class ConnectionLost(Exception):
     """The connection ended while we waited for a reply."""
 
@@ -58,6 +48,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, patience: Patience) -> None:
         self.capabilities: dict[str, str] = {}
         self.usable = True
+        self.may_chunk = True  # until the server offers CHUNKING and then refuses it
         self.kept_since = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._patience = patience
@@ -69,6 +60,7 @@ class Connection(asyncio.Protocol):
         self._pipelining = False
         self._asked: asyncio.Future[Reply] | None = self._loop.create_future()  # the greeting may come at once
         self._voyage: Voyage | None = None
+        self._flight: Flight | None = None  # the voyage's course where the server takes chunks
         self._done: asyncio.Future[None] | None = None
         self._current = 0  # whose message is between DATA and the reply to its end
         self._next = 0  # whose envelope is sent or next to send
@@ -85,9 +77,14 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass of it
-        self._transport.set_write_buffer_limits(high=0)
+        self._transport.set_write_buffer_limits(high=1, low=0)  # with 0, uvloop's TLS pauses with nothing to write
 
     def data_received(self, data: bytes) -> None:
+        flight = self._flight
+        if flight is not None and not self._tail and not self._lines and flight.all_well(data):
+            self._waiting_since = time.monotonic()
+            self._fly_on(flight)
+            return
         if self._message_under_way and not self._tail and not self._lines and len(self._expected) == 4:
             # Nearly always: a message accepted, and the envelope that travelled with it.
             replies = data.split(b"\r\n")
@@ -119,7 +116,9 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        if self._envelope_withheld and self._pipelining:
+        if self._flight is not None:
+            self._fly_on(self._flight)
+        elif self._envelope_withheld and self._pipelining:
             self._envelope_withheld = False
             self._begin_next(b"")
 
@@ -155,7 +154,7 @@ class Connection(asyncio.Protocol):
         secured = await self._loop.start_tls(self._transport, self, context, server_hostname=host)
         assert secured is not None
         self._transport = secured
-        secured.set_write_buffer_limits(high=0)
+        secured.set_write_buffer_limits(high=1, low=0)
 
     def greet(self, capabilities: dict[str, str]) -> None:
         self.capabilities = capabilities
@@ -171,11 +170,16 @@ class Connection(asyncio.Protocol):
         self._message_under_way = self._envelope_withheld = False
         self._envelope_failed = None
         self._waiting_at_most = self._patience.envelope
+        chunks = self.may_chunk and self._pipelining and "CHUNKING" in self.capabilities
+        self._flight = Flight(voyage, self._write_all) if chunks else None
         self._watch()
-        if self.usable:
-            self._begin_next(b"")
-        else:
+        if not self.usable:
             self._end_voyage("the connection ended")
+        elif self._flight is not None:
+            self._waiting_at_most = self._patience.end_of_data
+            self._fly_on(self._flight)
+        else:
+            self._begin_next(b"")
         await self._done
 
     def close(self) -> None:
@@ -194,6 +198,24 @@ class Connection(asyncio.Protocol):
             return
         finally:
             self.close()
+
+    def _fly_on(self, flight: Flight) -> None:
+        if not self._write_paused:
+            flight.go_on()
+        if flight.is_over:
+            self._end_voyage("")
+
+    def _reply_in_flight(self, flight: Flight, code: int, lines: list[bytes]) -> None:
+        self._waiting_since = time.monotonic()
+        flight.replied(code, lambda: _reply(code, lines))
+        if code == 421:
+            flight.left()
+        if flight.refuses_chunks:
+            self.may_chunk = False  # and what followed was taken for commands
+        if code == 421 or flight.refuses_chunks:
+            self.close()
+        else:
+            self._fly_on(flight)
 
     def _all_well(self) -> None:
         """The four replies of a handful in full swing, taken together."""
@@ -233,6 +255,9 @@ class Connection(asyncio.Protocol):
                 self._asked.set_result(_reply(code, lines))
                 return
             self.close()  # nobody asked: a 421 before it closes, or nonsense
+            return
+        if self._flight is not None:
+            self._reply_in_flight(self._flight, code, lines)
             return
         if not self._expected:
             if code == 421:
@@ -300,13 +325,13 @@ class Connection(asyncio.Protocol):
         self._message_under_way = True
         self._waiting_at_most = self._patience.end_of_data
         self._expected.append(Phase.END_OF_DATA)
+        self._large_under_way = len(message) > _SENT_WITH_NEXT_ENVELOPE
         if not self._pipelining:
             self._write(message, b".\r\n")
             self._envelope_withheld = True
-        elif len(message) <= _SENT_WITH_NEXT_ENVELOPE:
+        elif not self._large_under_way:
             self._begin_next(message)
         else:
-            self._large_under_way = True
             self._write(message, b".\r\n")
             self._envelope_withheld = True
             if not self._write_paused:
@@ -334,8 +359,7 @@ class Connection(asyncio.Protocol):
             self._end_voyage("")
 
     def _begin_none(self, voyage: Voyage, refusal: Answer) -> None:
-        for place in range(self._next, voyage.count):
-            voyage.answers[place] = refusal
+        voyage.give_up_from(self._next, refusal)
         self._next = voyage.count
 
     def _send(self, commands: tuple[bytes, ...], phases: tuple[Phase, ...]) -> None:
@@ -347,6 +371,9 @@ class Connection(asyncio.Protocol):
         self._unsent.extend(commands)
         if alone:
             self._write(self._unsent.popleft())
+
+    def _write_all(self, parts: Sequence[bytes]) -> None:
+        self._write(*parts)
 
     def _write(self, *parts: bytes) -> None:
         assert self._transport is not None
@@ -363,9 +390,12 @@ class Connection(asyncio.Protocol):
         voyage, done = self._voyage, self._done
         if voyage is None or done is None:
             return
+        flight, self._flight = self._flight, None
         self._voyage = None
         self._stop_waiting()
         if why:
+            if flight is not None:
+                flight.lost(why, cut_short=self._write_paused)
             self._expected.clear()
             self._unsent.clear()
             self._answer_what_was_lost(voyage, why)
@@ -391,11 +421,14 @@ class Connection(asyncio.Protocol):
         voyage = self._voyage
         if voyage is None:
             return
-        if (now - self._waiting_since > self._waiting_at_most > 0 and self._expected) or now > voyage.deadline:
+        if (now - self._waiting_since > self._waiting_at_most > 0 and self._is_waiting()) or now > voyage.deadline:
             self.close()
             self._end_voyage("the server did not answer in time")
             return
         self._timer = self._loop.call_later(_TICK_SECONDS, self._watch)
+
+    def _is_waiting(self) -> bool:
+        return bool(self._expected) if self._flight is None else self._flight.is_waiting
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.channels.connectors.smtp.compiling import Sender, compile_revision
-from services.channels.connectors.smtp.connection import Connection, Patience, Voyage
+from services.channels.connectors.smtp.connection import Connection, Patience
 from services.channels.connectors.smtp.dkim import DkimSigner
 from services.channels.connectors.smtp.encoding import HeaderUnsafe, checked_address, mailbox
 from services.channels.connectors.smtp.session import Relay, open_connection
+from services.channels.connectors.smtp.voyage import Voyage
 from services.channels.connectors.smtp.writing import Writer
 from services.channels.domain.account import Account
 from services.channels.domain.content import Revision
@@ -34,6 +35,7 @@ class _Kept:
     """Connections of an account as it stood at this version."""
 
     version: int
+    may_chunk: bool = True
     idle: list[Connection] = field(default_factory=list)
 
 
@@ -130,10 +132,14 @@ class SmtpConnector:
             if connection.usable and time.monotonic() - connection.kept_since < _KEPT_IDLE_SECONDS:
                 return connection
             connection.close()
-        return await open_connection(self._relay(account), self._context(account))
+        connection = await open_connection(self._relay(account), self._context(account))
+        connection.may_chunk = kept.may_chunk
+        return connection
 
     def _keep(self, account: Account, connection: Connection) -> None:
         kept = self._kept.get(account.id)
+        if kept is not None:
+            kept.may_chunk &= connection.may_chunk
         if connection.usable and kept is not None and kept.version == account.version:
             connection.kept_since = time.monotonic()
             kept.idle.append(connection)
