@@ -94,10 +94,11 @@ class Side:
         for element in elements:
             if element.__class__ is dict:
                 first, second = element.get(one), element.get(other)
-                if first.__class__ in PLAIN and second.__class__ in PLAIN:
-                    keys.append((scope, first, second))
-                else:
+                if first.__class__ is list or second.__class__ is list:
                     keys += [(scope, *values) for values in self._products(element)]
+                else:
+                    first = first if first.__class__ in PLAIN else side_value(first)
+                    keys.append((scope, first, second if second.__class__ in PLAIN else side_value(second)))
         return keys
 
     def _products(self, element: Any) -> Iterable[tuple[Any, ...]]:

@@ -23,7 +23,7 @@ from services.kit.scope import Scope, everywhere, stored_scope
 from services.kit.store.port import Document, Order, Patch
 from services.kit.store.rule import Range
 from services.members.domain.community import Community
-from services.members.domain.events import standing_change
+from services.members.domain.events import standing_change_alike
 from services.members.domain.importing import reading
 from services.members.domain.importing.draft import Link
 from services.members.domain.importing.households import Families, Survey
@@ -342,12 +342,14 @@ def _note_outcome(chunk: Record, plan: Plan) -> None:
 
 
 def _standing_changes(plan: Plan, chunk: Mapping[str, Any], origin: Origin) -> list[dict[str, Any]]:
+    """One for all who begin alike, one for each who was known before."""
     cause = f"import:{origin.id}"
-    changes: list[dict[str, Any]] = [
-        standing_change(member, [], record["standing"], (), cause, origin.at) for member, record in plan.created.items()
-    ]
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for member, record in plan.created.items():
+        alike.setdefault(tuple(record["standing"]), []).append(member)
+    changes = [standing_change_alike(new, [], standing, (), cause, origin.at) for standing, new in alike.items()]
     for each in chunk["changed"]:
         was, now, held = each["standing"]
         if was != now:
-            changes.append(standing_change(each["member"], was, now, held, cause, origin.at))
+            changes.append(standing_change_alike([each["member"]], was, now, held, cause, origin.at))
     return changes
