@@ -28,7 +28,7 @@ def dumped(document: Mapping[str, Any]) -> str:
         text = orjson.dumps(document)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise Invalid(f"A document holds JSON values alone: {error}.", field="document") from error
-    if b"\\u0000" in text and _has_nul(document):
+    if b"\\" in text and b"\\u0000" in text and _has_nul(document):  # one byte is looked for much faster
         raise Invalid("Text cannot hold the character U+0000: take it out.", field="document")
     return text.decode()
 

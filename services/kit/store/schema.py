@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,11 @@ class Column:
     name: str  # quoted
 
 
+Key = tuple[Any, ...]  # scope, then a value for each path
+Places = dict[Key, list[int]]
+"""The rows of a side table: the numbers of the documents that hold each key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """An indexed list: one row for each element (for each of its values, where an element holds a list of them)."""
@@ -58,53 +64,47 @@ class Side:
     names: tuple[str, ...]  # quoted, one for each path
     scalar: tuple[bool, ...]  # whether the path is declared to hold one value
 
-    def rows(self, documents: Iterable[tuple[int, int, Mapping[str, Any]]]) -> list[tuple[Any, ...]]:
-        """The rows of documents, each given with its scope and number."""
-        return self.rows_of((scope, n, self.list_in(document)) for scope, n, document in documents)
+    def places(self, lists: Iterable[tuple[int, int, Any]]) -> Places:
+        """The rows of lists, each given with the scope and number of its document."""
+        found: Places = defaultdict(list)
+        for scope, n, each in lists:
+            for key in self.keys(scope, each):
+                found[key].append(n)
+        return found
 
     def list_in(self, document: Mapping[str, Any]) -> Any:
         return found_at(document, tuple(self.through.split("."))) if "." in self.through else document.get(self.through)
 
-    def rows_of(self, lists: Iterable[tuple[int, int, Any]]) -> list[tuple[Any, ...]]:
-        """The same, given the lists. An import makes millions: the common ones take few steps."""
-        found = [(scope, n, elements) for scope, n, each in lists if (elements := _elements(each))]
-        if self.paths == ("",):
+    def keys(self, scope: int, found: Any) -> list[Key]:
+        """What a list is found by. An import asks for millions: the common ones take few steps."""
+        if found is None:
+            return []
+        elements = found if found.__class__ is list else [found]
+        if not self.paths[0]:
             return [
-                (scope, each if each.__class__ in PLAIN else side_value(each), n)
-                for scope, n, elements in found
-                for each in elements
-                if each is not None
+                (scope, each if each.__class__ in PLAIN else side_value(each)) for each in elements if each is not None
             ]
         if len(self.paths) == 2 and not any("." in path for path in self.paths):
-            return self._pairs(found)
-        return [(scope, *values, n) for scope, n, elements in found for values in self._products(elements)]
+            return self._pairs(scope, elements)
+        return [(scope, *values) for element in elements for values in self._products(element)]
 
-    def _pairs(self, found: list[tuple[int, int, list[Any]]]) -> list[tuple[Any, ...]]:
+    def _pairs(self, scope: int, elements: list[Any]) -> list[Key]:
         one, other = self.paths
-        rows: list[tuple[Any, ...]] = []
-        append = rows.append
-        for scope, n, elements in found:
-            for element in elements:
-                if element.__class__ is dict:
-                    first, second = element.get(one), element.get(other)
-                    if first.__class__ in PLAIN and second.__class__ in PLAIN:
-                        append((scope, first, second, n))
-                    else:
-                        rows += [(scope, *values, n) for values in self._products([element])]
-        return rows
-
-    def _products(self, elements: list[Any]) -> Iterator[tuple[Any, ...]]:
-        parts = [tuple(path.split(".")) for path in self.paths]
+        keys: list[Key] = []
         for element in elements:
             if element.__class__ is dict:
-                yield from product(*(_side_values(found_at(element, each)) for each in parts))
+                first, second = element.get(one), element.get(other)
+                if first.__class__ is list or second.__class__ is list:
+                    keys += [(scope, *values) for values in self._products(element)]
+                else:
+                    first = first if first.__class__ in PLAIN else side_value(first)
+                    keys.append((scope, first, second if second.__class__ in PLAIN else side_value(second)))
+        return keys
 
-
-def _elements(found: Any) -> list[Any]:
-    if found.__class__ is list:
-        elements: list[Any] = found
-        return elements
-    return [] if found is None else [found]
+    def _products(self, element: Any) -> Iterable[tuple[Any, ...]]:
+        if element.__class__ is not dict:
+            return ()
+        return product(*(_side_values(found_at(element, tuple(path.split(".")))) for path in self.paths))
 
 
 def _side_values(value: Any) -> tuple[Any, ...]:
@@ -292,11 +292,21 @@ def _fill(connection: sqlite3.Connection, table: Table, columns: list[Column], s
                 [(*(column_value(found_at(body, c.parts), c.path) for c in columns), n) for _, n, body in bodies],
             )
         for side in sides:
-            connection.executemany(
-                insert_into(side),
-                in_order(side.rows(bodies)),
-            )
+            insert_rows(connection, side, side.places((scope, n, side.list_in(body)) for scope, n, body in bodies))
 
 
-def insert_into(side: Side) -> str:
-    return f"INSERT OR IGNORE INTO {side.table} VALUES ({', '.join('?' * (len(side.paths) + 2))})"
+def insert_rows(connection: sqlite3.Connection, side: Side, places: Places, first: int = 0) -> None:
+    """Write rows whose numbers count from ``first``: one statement a key, however many documents hold it."""
+    marks = ", ".join("?" * (len(side.paths) + 1))
+    statement = f"INSERT OR IGNORE INTO {side.table} SELECT {marks}, ? + value FROM json_each(?)"
+    connection.executemany(statement, [(*key, first, _numbers(places[key])) for key in in_order(list(places))])
+
+
+def delete_rows(connection: sqlite3.Connection, side: Side, places: Places) -> None:
+    keys = " AND ".join(f"{name} = ?" for name in ("_scope", *side.names))
+    statement = f"DELETE FROM {side.table} WHERE {keys} AND _n IN (SELECT value FROM json_each(?))"
+    connection.executemany(statement, [(*key, _numbers(places[key])) for key in in_order(list(places))])
+
+
+def _numbers(places: list[int]) -> str:
+    return orjson.dumps(places).decode()

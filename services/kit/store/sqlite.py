@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,17 +21,26 @@ from services.kit.scope import EVERY_AGENCY, Scope
 from services.kit.store.compare import Sql
 from services.kit.store.compile import Reach
 from services.kit.store.connection import BUSY_SECONDS, Readers, connect, troubles
-from services.kit.store.encoding import dumped, in_order
+from services.kit.store.encoding import dumped
 from services.kit.store.pages import Pages
 from services.kit.store.patching import Patching
 from services.kit.store.plan import Planner
 from services.kit.store.port import BY_ID, PAGE_LIMIT, Document, Order, Page, Patch
 from services.kit.store.rule import EVERYTHING, Rule
-from services.kit.store.schema import Side, Table, bring_up_to_date, fingerprint_of, insert_into, json_path, table_of
+from services.kit.store.schema import (
+    Places,
+    Side,
+    Table,
+    bring_up_to_date,
+    delete_rows,
+    fingerprint_of,
+    insert_rows,
+    json_path,
+    table_of,
+)
 from services.kit.store.writer import Writer
 
 _T = TypeVar("_T")
-_SideRows = dict[Side, list[tuple[Any, ...]]]
 _Lists = dict[str, tuple[Any, ...]]  # by id: scope, number, and the JSON text of each list
 
 
@@ -154,8 +164,8 @@ class SqliteCollection:
         self._planner = Planner(table)
         self._patching = Patching(table)
         self._pages = Pages(table, self._planner)
-        columns = ", ".join(["_n", "_scope", "_id", "version", *(c.name for c in table.columns), "_body"])
-        marks = ", ".join("?" * (len(table.columns) + 5))
+        columns = ", ".join(["_scope", "_id", "version", *(c.name for c in table.columns), "_body"])
+        marks = ", ".join("?" * (len(table.columns) + 4))
         self._insert = f"INSERT INTO {table.quoted} ({columns}) VALUES ({marks}) ON CONFLICT DO NOTHING"
         self._get = (
             "SELECT m._id, CAST(m._body AS BLOB) FROM json_each(?) j "
@@ -180,26 +190,33 @@ class SqliteCollection:
             return set()
         self._check_scope(scope, documents)
         table, rows = self._table, []
-        for document in documents:
+        sides: dict[Side, Places] = {side: defaultdict(list) for side in table.sides}
+        for at, document in enumerate(sorted(documents, key=_key)):
             document["version"] = 1
             number = self._scopes.number(document["agency"], document.get("community") or "")
-            rows.append((number, _key(document), 1, *table.column_values(document), dumped(document), document))
-        rows.sort(key=lambda row: row[1])
-        sides = {side: _side_rows(side, rows) for side in table.sides}
+            rows.append((number, document["_id"], 1, *table.column_values(document), dumped(document)))
+            for side, places in sides.items():
+                for key in side.keys(number, side.list_in(document)):
+                    places[key].append(at)
         return self._write(lambda connection: self._insert_rows(connection, rows, sides))
 
-    def _insert_rows(self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]], sides: _SideRows) -> set[str]:
+    def _insert_rows(
+        self, connection: sqlite3.Connection, rows: list[tuple[Any, ...]], sides: dict[Side, Places]
+    ) -> set[str]:
+        """Documents are numbered on, in their order; ``sides`` know them by their place in it."""
         first = connection.execute(f"SELECT IFNULL(MAX(_n), 0) + 1 FROM {self._table.quoted}").fetchone()[0]
-        cursor = connection.executemany(self._insert, [(first + at, *row[:-1]) for at, row in enumerate(rows)])
-        missing: set[int] = set()
-        if cursor.rowcount != len(rows):
-            stored = connection.execute(f"SELECT _n FROM {self._table.quoted} WHERE _n >= ?", (first,))
-            missing = set(range(len(rows))) - {row[0] - first for row in stored}
-        for side, values in sides.items():
-            if missing:
-                values = [row for row in values if row[-1] not in missing]
-            connection.executemany(insert_into(side), [(*row[:-1], first + row[-1]) for row in values])
-        return {row[1] for at, row in enumerate(rows) if at not in missing}
+        if connection.executemany(self._insert, rows).rowcount < len(rows):
+            stored = f"SELECT _id, _n - ?1 FROM {self._table.quoted} WHERE _n >= ?1"
+            numbers = dict(connection.execute(stored, (first,)))
+            new = {at: numbers.pop(row[1]) for at, row in enumerate(rows) if row[1] in numbers}
+            rows = [rows[at] for at in new]
+            sides = {
+                side: {key: [new[at] for at in ats if at in new] for key, ats in places.items()}
+                for side, places in sides.items()
+            }
+        for side, places in sides.items():
+            insert_rows(connection, side, places, first)
+        return {row[1] for row in rows}
 
     def replace(self, scope: Scope, documents: Sequence[Document]) -> set[str]:
         if not documents:
@@ -359,21 +376,19 @@ class SqliteCollection:
             if not changed:
                 continue
             had, have = (
-                set(side.rows_of((of[i][0], of[i][1], orjson.loads(of[i][at] or "null")) for i in changed))
+                side.places((of[i][0], of[i][1], orjson.loads(of[i][at] or "null")) for i in changed)
                 for of in (before, after)
             )
-            keys = " AND ".join(f"{name} = ?" for name in ("_scope", *side.names, "_n"))
-            connection.executemany(f"DELETE FROM {side.table} WHERE {keys}", in_order(list(had - have)))
-            connection.executemany(insert_into(side), in_order(list(have - had)))
+            delete_rows(connection, side, _only_in(had, have))
+            insert_rows(connection, side, _only_in(have, had))
+
+
+def _only_in(some: Places, others: Places) -> Places:
+    return {key: rest for key, ns in some.items() if (rest := sorted({*ns} - {*others.get(key, ())}))}
 
 
 def _text_of(found: Any) -> str | None:
     return None if found is None else dumped(found)
-
-
-def _side_rows(side: Side, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """The rows of new documents, sorted; each ends with the position of its document."""
-    return in_order(side.rows((row[0], at, row[-1]) for at, row in enumerate(rows)))
 
 
 def _replace_statement(table: Table, columns: list[str]) -> str:

@@ -30,14 +30,22 @@ def standing_change(
     member: str, was: Sequence[str], now: Sequence[str], held: Collection[str], cause: str, at: int
 ) -> dict[str, Any]:
     """A change of standing, as events carry it one by one or in bulk; ``held``: what the member was ever before."""
+    return {"member": member, **_difference(was, now, held), "cause": cause, "at": at}
+
+
+def standing_change_alike(
+    members: Sequence[str], was: Sequence[str], now: Sequence[str], held: Collection[str], cause: str, at: int
+) -> dict[str, Any]:
+    """The same change of many, kept once; ``events_out`` tells it of each."""
+    return {"members": members, **_difference(was, now, held), "cause": cause, "at": at}
+
+
+def _difference(was: Sequence[str], now: Sequence[str], held: Collection[str]) -> dict[str, list[str]]:
     gained = [standing for standing in now if standing not in was]
     return {
-        "member": member,
         "gained": [standing for standing in gained if standing not in held],
         "regained": [standing for standing in gained if standing in held],
         "lost": [standing for standing in was if standing not in now],
-        "cause": cause,
-        "at": at,
     }
 
 

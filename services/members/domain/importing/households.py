@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from hashlib import blake2b
 
 from services.members.domain.importing.draft import NO_LINK, Draft, Link
 from services.members.domain.importing.interpreting import Interpreter
@@ -22,27 +21,23 @@ class Survey:
     """Finds the keys that come more than once in a file."""
 
     def __init__(self) -> None:
-        self._buckets = [array("Q") for _ in range(_BUCKETS)]
+        self._buckets = [array("q") for _ in range(_BUCKETS)]
 
     def add(self, keys: Iterable[str]) -> None:
         for key in keys:
-            number = _number(key)
+            number = hash(key)
             self._buckets[number & (_BUCKETS - 1)].append(number)
 
     def repeated(self) -> frozenset[int]:
-        """The keys (as numbers) of more than one row."""
+        """The keys of more than one row, as numbers that only this process knows."""
         found: set[int] = set()
         for bucket in self._buckets:
-            last = -1
+            last: int | None = None
             for number in sorted(bucket):
                 if number == last:
                     found.add(number)
                 last = number
         return frozenset(found)
-
-
-def _number(key: str) -> int:
-    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 class Families:
@@ -55,7 +50,7 @@ class Families:
         self._groups: dict[int, list[int]] = {}
 
     def add(self, row: int, cells: Sequence[str]) -> None:
-        numbers = [n for key in self._interpreter.keys(cells) if (n := _number(key)) in self._repeated]
+        numbers = [n for key in self._interpreter.keys(cells) if (n := hash(key)) in self._repeated]
         if not numbers:
             return
         draft = self._interpreter.read(row, cells)
