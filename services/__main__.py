@@ -19,6 +19,8 @@ from services.supervisor_texts import Texts, texts_for
 # In the order of who asks whom: each finds those above it answering.
 SERVICES = ("members", "campaigns", "channels", "gateway")
 
+_HEAPS = "MALLOC_ARENA_MAX"  # glibc gives each thread a heap of its own, and what lies idle there is lost
+
 _Data = Annotated[Path | None, typer.Option(help="The data folder, instead of FANFARE_DATA.")]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -100,6 +102,7 @@ def _prepare(settings: Settings, texts: Texts, lock: int) -> Plan:
         lock=lock,
     )
     os.environ |= {"FANFARE_DATA": str(settings.data), "PYTHONUNBUFFERED": "1"}
+    os.environ.setdefault(_HEAPS, "2")
     if plan.coloured:
         os.environ["FORCE_COLOR"] = "1"
     screen = Screen(sys.stdout, [program.name for program in plan.programs], coloured=plan.coloured, plain=plan.plain)

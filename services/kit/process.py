@@ -29,7 +29,7 @@ from services.kit.supervised import PROGRAM, READY_FILE, SUPERVISOR, WRONG_SETTI
 MODES = ("serve", "work", "both")
 
 _BACKOFF = (0.2, 30.0)
-_NEW_OBJECTS_PER_LOOK = 50_000  # some ten megabytes
+_NEW_OBJECTS_PER_LOOK = 200_000  # a chunk of an import makes half as many, and all go with their last reference
 _HEALTHY_AFTER = 60.0
 
 logger = structlog.get_logger(__name__)

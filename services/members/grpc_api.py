@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -41,6 +42,7 @@ from services.members.use_cases.registering import owners_of, register_member
 from services.members.use_cases.room import Room
 
 T = TypeVar("T")
+_RESOLVED_AT_ONCE = 2  # a page of members is a megabyte; more at once would take longer, each and together
 
 
 class CommunityApi:
@@ -124,6 +126,7 @@ class MemberApi:
     def __init__(self, room: Room, first: SendingFirst) -> None:
         self._room = room
         self._first = first
+        self._resolving = threading.Semaphore(_RESOLVED_AT_ONCE)
 
     def RegisterMember(self, request: members.RegisterMemberRequest, caller: Caller) -> members.RegisterMemberResponse:
         profile = self._profile(request, caller)
@@ -252,16 +255,17 @@ class MemberApi:
         self, request: members.ResolveRecipientsRequest, caller: Caller
     ) -> members.ResolveRecipientsResponse:
         self._first.asked()
-        resolved = reaching.resolve_recipients(
-            self._room,
-            caller.scope,
-            request.community,
-            bounded(request.members, 1_000),
-            channel=request.channel,
-            purpose=request.purpose,
-            fields=request.fields,
-        )
-        return said_recipients(resolved, len(request.fields))
+        with self._resolving:
+            resolved = reaching.resolve_recipients(
+                self._room,
+                caller.scope,
+                request.community,
+                bounded(request.members, 1_000),
+                channel=request.channel,
+                purpose=request.purpose,
+                fields=request.fields,
+            )
+            return said_recipients(resolved, len(request.fields))
 
     def RecordInteractions(
         self, request: members.RecordInteractionsRequest, caller: Caller

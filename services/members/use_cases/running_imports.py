@@ -8,10 +8,8 @@ cannot hide it either.
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -177,24 +175,13 @@ def run_chunks(imports: Imports, scope: Scope, job: Import, going: Callable[[], 
         with imports.open_file(scope, record["community"], record["file"]) as stream:
             batches = _batches(reading.rows(stream, job.format, after=chunk_bounds(record, number)[0] - 1), record)
             for number in range(number, record["chunks"]):  # noqa: B020 # it goes on from where it stands
-                with _cycles_left_alone():
-                    run.do(number, next(batches))
+                run.do(number, next(batches))
                 if not going() or imports.load(scope, job.id).state != RUNNING:
                     return
     imports.change(scope, job.id, lambda j: _finish(j, imports.room.clock.now()))
     if not job.dry_run:
         imports.delete_file(scope, record["community"], record["file"])
     imports.room.nudge()
-
-
-@contextmanager
-def _cycles_left_alone() -> Iterator[None]:
-    """Look for no cycles meanwhile: a chunk makes a hundred thousand objects, and all go with their last reference."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def _finish(job: Import, now: int) -> None:
