@@ -59,6 +59,7 @@ def test_what_is_wrong_is_refused_by_name(room: Room, scope: Scope) -> None:
         (Founding(" "), "name"),
         (Founding("A", master_kind="band"), "master_kind"),
         (Founding("A", country="Belgium"), "country"),
+        (Founding("A", country="XX"), "country"),
         (Founding("A", zone="Brussels"), "zone"),
     ):
         with pytest.raises(Invalid) as wrong:

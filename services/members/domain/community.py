@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from phonenumbers import SUPPORTED_REGIONS
+
 from services.kit.clock import DAY
 from services.kit.errors import Invalid, NotFound
 from services.members.domain.law import Laws
@@ -158,8 +160,8 @@ def found_community(
     kind = master_kind or (pack["master_kind"] if pack else "organisation")
     if kind not in MASTER_KINDS:
         raise Invalid(f"A master is one of {', '.join(MASTER_KINDS)}.", field="master_kind")
-    if country and not re.fullmatch(r"[A-Z]{2}", country):
-        raise Invalid("Write the country as two letters: BE, FR.", field="country")
+    if country and country not in SUPPORTED_REGIONS:
+        raise Invalid("Write the country as the two letters of ISO 3166, such as BE or FR.", field="country")
     begun = pack or BARE
     return {
         "_id": community_id,

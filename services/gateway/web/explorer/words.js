@@ -98,10 +98,10 @@ export const EXAMPLES = [
     sharedWith { id displayName }
   }
 }`, variables: { campaign: "", member: "" } },
-  { en: "Stop everything", fr: "Tout arrêter", query: `mutation StopEverything($input: HoldOutgoingInput) {
+  { en: "Stop everything in a community", fr: "Tout arrêter dans une communauté", query: `mutation StopEverything($input: HoldOutgoingInput) {
   holdOutgoing(input: $input) {
     heldAt
     errors { field code message }
   }
-}`, variables: { input: { community: "", cause: "" } } },
+}`, variables: { input: { community: "cmt_…", cause: "" } } },
 ];
