@@ -244,6 +244,24 @@ def test_pausing_resuming_and_cancelling_act_within_a_second(stage: Stage) -> No
             controlling.control_run(stage.room, stage.scope, order.run, RunState.RUNNING)
 
 
+def test_an_unsubscribe_is_honoured_five_seconds_later_however_slow_the_server(stage: Stage) -> None:
+    def slowly(_: str, __: Session) -> str:
+        time.sleep(0.15)
+        return "250 ok"
+
+    with SmtpServer(Script(end=slowly)) as server:
+        people = stage.people(60)
+        order = stage.order(stage.account(server.port))
+        stage.launch(order, people, batch=60)
+        stage.send(Ways(handful=60, lanes=1, lease=60_000, patience=Patience()))
+        wait_until(lambda: len(server.took) >= 3)
+        people[-1].permitted, people[-1].permission_reason = False, "objection"
+        totals = stage.wait_settled(order.run)
+        assert (totals["accepted"], totals["skipped"]) == (59, {"objection": 1})
+        assert people[-1].address not in server.recipients()
+        assert server.connections == 1
+
+
 def test_progress_is_told_while_a_slow_server_takes_its_time(stage: Stage) -> None:
     def slowly(_: str, __: Session) -> str:
         time.sleep(0.05)

@@ -247,10 +247,11 @@ class Lane:
 
     def _handful(self, letters: list[Letter]) -> Handful:
         claim, board, run = self._claim, self._tools.board, self._run
-        left = (claim.until - self._room.clock.now()) / SECOND
-        ends_by = time.monotonic() + left
+        now, at = self._room.clock.now(), time.monotonic()
+        ends_by = at + (claim.until - now) / SECOND
         handful = Handful(
             batch=claim.ledger.document["_id"],
+            fresh_until=at + (self._gated.fresh_until - now) / SECOND if self._gated else at,
             deadline=ends_by - min(_BEGIN_NOTHING_IN_THE_LAST, self._tools.terms.lease / SECOND / 3),
             ends_by=ends_by,
             halted=lambda: board.is_halted(run),

@@ -70,8 +70,9 @@ class Handful:
     tracked: list[bool] = field(default_factory=list)
     values: list[Sequence[str]] = field(default_factory=list)  # merge fields, in the revision's order
     concerned: list[Sequence[str]] = field(default_factory=list)  # names, where several share the address
-    deadline: float = float("inf")  # time.monotonic(): nothing is begun after it,
-    ends_by: float = float("inf")  # and nothing is waited for after this
+    fresh_until: float = float("inf")  # time.monotonic(): the gate's answer is too old to begin a message after it;
+    deadline: float = float("inf")  # nothing goes out after this,
+    ends_by: float = float("inf")  # and nothing is waited for after that
     halted: Callable[[], bool] = bool  # asked before each message
 
     def __len__(self) -> int:
@@ -79,6 +80,10 @@ class Handful:
 
     def may_begin(self) -> Answer | None:
         """None where one more message may be begun; otherwise why not."""
+        return OUT_OF_TIME if time.monotonic() >= self.fresh_until else self.may_go_on()
+
+    def may_go_on(self) -> Answer | None:
+        """None where a message whose envelope was sent may follow it."""
         if self.halted():
             return HALTED
         return OUT_OF_TIME if time.monotonic() >= self.deadline else None

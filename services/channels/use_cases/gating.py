@@ -36,8 +36,12 @@ class Gated:
     letters: list[Letter] = field(default_factory=list)
     verdicts: list[tuple[int, Verdict]] = field(default_factory=list)
 
+    @property
+    def fresh_until(self) -> int:
+        return self.at + FRESH
+
     def is_stale(self, now: int) -> bool:
-        return now - self.at > FRESH
+        return now > self.fresh_until
 
 
 def gate_members(

@@ -310,7 +310,7 @@ class Connection(asyncio.Protocol):
 
     def _go_ahead(self, voyage: Voyage) -> None:
         """The server waits for the message."""
-        refusal = voyage.may_begin()
+        refusal = voyage.may_go_on()
         if refusal is None:
             self._send_message(voyage, self._next)
             return

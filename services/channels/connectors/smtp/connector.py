@@ -101,6 +101,7 @@ class SmtpConnector:
             envelope=lambda index: writer.envelope(sendable[index]),
             message=lambda index: writer.message(sendable[index]),
             may_begin=handful.may_begin,
+            may_go_on=handful.may_go_on,
             answers=[None] * len(sendable),
             deadline=handful.ends_by,
         )

@@ -16,6 +16,7 @@ class Voyage:
     envelope: Callable[[int], bytes]  # "MAIL FROM:…\r\nRCPT TO:…\r\nDATA\r\n"
     message: Callable[[int], bytes]  # ends with CRLF; no line of it begins with a dot
     may_begin: Callable[[], Answer | None]
+    may_go_on: Callable[[], Answer | None]  # once the envelope was sent
     answers: list[Answer | None]
     deadline: float = float("inf")
 
