@@ -45,6 +45,7 @@ def handlers(room: Room) -> Mapping[str, Handler]:
                 purposes=list(said.purposes),
                 at=said.at,
                 source=said.source,
+                wording=said.wording,
                 campaign=said.campaign,
                 run=said.run,
             )

@@ -11,6 +11,7 @@ from services.kit.store.port import Document, Patch
 from services.members.domain.permission import NEWS, PROMOTION, Evidence
 from services.members.use_cases.changing import add_contact_point, name_guardian, remove_contact_point
 from services.members.use_cases.merging import merge_members
+from services.members.use_cases.permitting import record_objection
 from services.members.use_cases.reading import list_timeline
 from services.members.use_cases.recording import (
     Settled,
@@ -181,7 +182,10 @@ def test_an_unsubscribe_is_an_objection_of_everyone_it_was_asked_for(
 ) -> None:
     ada = register("Ada", email="ada@mail.example", agreed=(NEWS,))
     bob = register("Bob", email="bob@mail.example", agreed=(NEWS,))
-    for _ in range(2):
+    at = room.clock.now()
+    pressed = Evidence(wording="Unsubscribe: News", source="one_click", at=at, actor="member", detail="run_1")
+    record_objection(room, scope, ada["_id"], purposes=[NEWS], channels=["email"], evidence=pressed)
+    for _ in range(2):  # the gateway tells it directly too, before or after
         record_unsubscribe(
             room,
             scope,
@@ -190,15 +194,18 @@ def test_an_unsubscribe_is_an_objection_of_everyone_it_was_asked_for(
             [ada["_id"], bob["_id"], "mbr_unknown"],
             channel="email",
             purposes=[NEWS],
-            at=room.clock.now(),
+            at=at,
             source="one_click",
+            wording="Unsubscribe: News",
             campaign="cmp_1",
             run="run_1",
         )
+        record_objection(room, scope, bob["_id"], purposes=[NEWS], channels=["email"], evidence=pressed)
     for member in (ada, bob):
         now = room.member(scope, member["_id"])
         assert now["permission"] == []
         assert [entry["act"] for entry in now["ledger"]] == ["grant", "objection"]
+        assert now["ledger"][-1]["wording"] == "Unsubscribe: News"
         assert [entry["kind"] for entry in now["recent"]] == ["unsubscribed"]
 
 

@@ -167,9 +167,10 @@ class Wishes:
             "purposes": list(asked.purposes),
             "also": list(asked.also),
             "source": asked.source,
+            "wording": asked.wording,
             "at": now,
         }
-        fields = ("run", "campaign", "member", "channel", "purposes", "also", "source", "at")
+        fields = ("run", "campaign", "member", "channel", "purposes", "also", "source", "wording", "at")
         append_event(
             document, self._ids.new("evt"), "UnsubscribeRequested", now, {name: document[name] for name in fields}
         )

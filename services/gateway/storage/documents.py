@@ -109,6 +109,7 @@ class UnsubscribeDocument(AggregateDocument):
     purposes = mongoengine.ListField(mongoengine.StringField())
     also = mongoengine.ListField(mongoengine.StringField())
     source = mongoengine.StringField(required=True)  # page, one_click, preferences
+    wording = mongoengine.StringField()
     at = mongoengine.LongField(required=True)
 
     meta = {"collection": "unsubscribes", "looked_up_only": True}  # mongoengine's own form

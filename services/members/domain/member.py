@@ -22,7 +22,7 @@ from services.members.domain.events import (
 )
 from services.members.domain.household import channels_shared
 from services.members.domain.limits import within
-from services.members.domain.permission import Entry, Record
+from services.members.domain.permission import Entry, Record, is_the_same_act
 from services.members.domain.standing import held_before
 from services.members.domain.values import (
     EMAIL,
@@ -429,8 +429,8 @@ class Member:
     # -- what they agreed to
 
     def enter(self, entry: Entry) -> None:
-        """Append to the ledger; an entry that stands there already is left."""
-        if all(known["_id"] != entry["_id"] for known in self.record["ledger"]):
+        """Append to the ledger; what stands there already, or is the very same act told on another way, is left."""
+        if not any(is_the_same_act(known, entry) for known in self.record["ledger"]):
             self.record["ledger"].append(entry)
 
     # -- who answers for them

@@ -176,6 +176,9 @@ Gives = Mapping[str, Sequence[str]]
 """Relation kind → the bases it gives while it lasts, from the community's catalogue."""
 
 
+_WHAT_WAS_DONE = ("act", "basis", "purposes", "channels", "at", "wording", "source", "actor", "detail")
+
+
 class Verdict(NamedTuple):
     """Whether one may write, and why: the basis, or the reason why not; with the ledger entry that decides."""
 
@@ -257,6 +260,13 @@ def _entry(
         if value:
             entry[key] = value
     return entry
+
+
+def is_the_same_act(one: Entry, other: Entry) -> bool:
+    """Whether two entries tell of one act: the same entry, or all that was done is alike, to the millisecond."""
+    return one["_id"] == other["_id"] or (
+        one["at"] is not None and all(one.get(name) == other.get(name) for name in _WHAT_WAS_DONE)
+    )
 
 
 def verdict(record: Record, purpose: str, channel: str, now: int, law: Law, gives: Gives) -> Verdict:

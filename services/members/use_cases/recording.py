@@ -120,14 +120,15 @@ def record_unsubscribe(
     purposes: Sequence[str],
     at: int,
     source: str,
+    wording: str,
     campaign: str,
     run: str,
 ) -> None:
-    """Somebody unsubscribed at an address: an objection of each member it was asked for."""
+    """Somebody unsubscribed at an address: an objection of each it was asked for, told directly before or not."""
     community = room.community(scope, community_id)
     scope = scope.within(community_id)
     now = room.clock.now()
-    evidence = Evidence(source=source, at=at, actor=THE_MEMBER, detail=event)
+    evidence = Evidence(wording=wording, source=source, at=at, actor=THE_MEMBER, detail=run)
     entries: list[Record] = []
     for number, member in enumerate(dict.fromkeys(members)):
         try:
