@@ -13,7 +13,8 @@ from services.kit.clock import DAY, MINUTE, ManualClock, SystemClock
 from services.kit.errors import FanfareError, Invalid, Unavailable
 from services.kit.log import Event, PartitionLost, Terms, open_log
 from services.kit.log.bells import Belfry
-from services.kit.log.sqlite import SqliteLog, partition_of
+from services.kit.log.port import partition_of
+from services.kit.log.sqlite import SqliteLog
 from services.kit.log.sqlite_reader import SqliteReader
 
 
