@@ -6,12 +6,13 @@ from pathlib import Path
 
 from services.kit.clock import Clock, SystemClock
 from services.kit.errors import Invalid
+from services.kit.log.kafka_address import SCHEME, address_in
 from services.kit.log.port import Event, Log, PartitionLost, Position, Reader, Received, Terms
+from services.kit.log.sqlite import SqliteLog
 
 __all__ = ["Event", "Log", "PartitionLost", "Position", "Reader", "Received", "Terms", "open_log"]
 
 _EMBEDDED = "sqlite:///"
-_KAFKA = "kafka://"
 
 
 def open_log(url: str, *, clock: Clock | None = None, terms: Terms | None = None) -> Log:
@@ -20,10 +21,9 @@ def open_log(url: str, *, clock: Clock | None = None, terms: Terms | None = None
     Kafka is asked when it is needed, and may be away until then. Raises Invalid for any other engine.
     """
     clock, terms = clock or SystemClock(), terms or Terms()
-    if url.startswith(_KAFKA):
+    if url.startswith(SCHEME):
         # Only here: an embedded installation does not carry Kafka's client in its memory.
         from services.kit.log.kafka import KafkaLog
-        from services.kit.log.kafka_client import address_in
 
         return KafkaLog(address_in(url), clock, terms)
     path = url.removeprefix(_EMBEDDED)
@@ -33,6 +33,4 @@ def open_log(url: str, *, clock: Clock | None = None, terms: Terms | None = None
             "or kafka://<host>:<port>.",
             field="FANFARE_LOG",
         )
-    from services.kit.log.sqlite import SqliteLog
-
     return SqliteLog(Path(path), clock, terms)

@@ -18,7 +18,8 @@ from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError
 from kafka.structs import OffsetAndMetadata
 
 from services.kit.clock import HOUR, Clock
-from services.kit.log.kafka_client import PATIENCE, Address, calm_the_client, plainly_said
+from services.kit.log.kafka_address import PATIENCE, Address
+from services.kit.log.kafka_client import calm_the_client, plainly_said
 from services.kit.log.kafka_records import LARGEST, checked, headers_of, size_of
 from services.kit.log.port import Event, Reader, Terms, key_of, partition_of
 

@@ -18,7 +18,8 @@ from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
 from services.kit.clock import SECOND
-from services.kit.log.kafka_client import PATIENCE, plainly_said
+from services.kit.log.kafka_address import PATIENCE
+from services.kit.log.kafka_client import plainly_said
 from services.kit.log.kafka_records import event_in
 from services.kit.log.port import PartitionLost, Position, Received
 
@@ -122,10 +123,14 @@ class KafkaReader:
 def _keep_what_was_joined(coordinator: Any) -> None:
     """Let a join that completes between two polls count at the next one.
 
-    kafka-python (3.0.12) forgets it and joins again, which has the whole group share anew, without end where one thread
-    polls several readers in turn.
+    kafka-python (3.0.12) forgets it, and either joins again, which has the whole group share anew, or believes that
+    there is nothing to join, and then reads nothing any more.
     """
-    join, complete = coordinator._do_join_and_sync_async, coordinator._on_join_complete_async
+    needed, join, complete = (
+        coordinator.need_rejoin,
+        coordinator._do_join_and_sync_async,
+        coordinator._on_join_complete_async,
+    )
     answered: list[Any] = []
 
     async def join_once() -> Any:
@@ -137,6 +142,7 @@ def _keep_what_was_joined(coordinator: Any) -> None:
         answered.clear()
         await complete(*joined)
 
+    coordinator.need_rejoin = lambda: coordinator._join_task is not None or needed()
     coordinator._do_join_and_sync_async = join_once
     coordinator._on_join_complete_async = complete_and_forget
 

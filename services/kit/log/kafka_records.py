@@ -1,4 +1,4 @@
-"""How an event lies in Kafka: CloudEvents 1.0 attributes as headers (binary mode of its Kafka binding), its data as value."""
+"""How an event lies in Kafka: CloudEvents 1.0 attributes as headers, as their Kafka binding has it, data as value."""
 
 from __future__ import annotations
 
