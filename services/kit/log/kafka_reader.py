@@ -7,6 +7,7 @@ read of it and not committed is then delivered again to whoever has it; our comm
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError
+from kafka.errors import CommitFailedError, KafkaError, RebalanceInProgressError, RetriableError
 from kafka.structs import OffsetAndMetadata
 
 from services.kit.clock import SECOND
@@ -30,6 +31,7 @@ _DEAD_AFTER = 10 * SECOND  # without a heartbeat; the process, not its work, is 
 _HEARTBEAT = SECOND // 2  # and as often a reader hears that the group is shared anew
 _LONG_POLL_MS = 500
 _LEAVES_WITHIN_MS = 2_000
+_ASKED_AGAIN_AFTER = 0.1  # seconds
 
 logger = structlog.get_logger(__name__)
 
@@ -93,7 +95,7 @@ class KafkaReader:
             return set()
         offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in handled.items()}
         try:
-            self._consumer.commit(offsets, timeout_ms=int(PATIENCE * 1_000))
+            self._commit(offsets)
         except RebalanceInProgressError:
             return set()
         except CommitFailedError:  # we were silent for too long
@@ -101,6 +103,19 @@ class KafkaReader:
             return set(handled)
         self._progress.committed(handled)
         return set()
+
+    def _commit(self, offsets: dict[TopicPartition, OffsetAndMetadata]) -> None:
+        """A broker that restarts is waited for: who stays in the group need not join it anew."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._consumer.commit(offsets, timeout_ms=max(int((deadline - time.monotonic()) * 1_000), 1))
+            except RetriableError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_ASKED_AGAIN_AFTER)
+            else:
+                return
 
     def _received(self, records: Sequence[Any]) -> list[Received]:
         found: list[Received] = []
