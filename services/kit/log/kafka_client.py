@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError
+from kafka.errors import AuthorizationError, KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from services.kit.errors import Unavailable
 from services.kit.log.kafka_address import Address
@@ -22,14 +22,14 @@ def plainly_said(address: Address) -> Iterator[None]:
         yield
     except AuthorizationError as error:
         raise Unavailable(f"Kafka at {address} does not allow it ({type(error).__name__}): see to its ACLs.") from error
-    except KafkaTimeoutError as error:
+    except (KafkaTimeoutError, KafkaConnectionError) as error:
         raise Unavailable(f"Kafka at {address} does not answer: start it, or correct FANFARE_LOG.") from error
     except KafkaError as error:
         raise Unavailable(f"Kafka at {address} could not do it ({type(error).__name__}): see its log.") from error
 
 
 def calm_the_client() -> None:
-    """Let the client library tell what it does as detail, and what goes wrong once a minute: we say what it means."""
+    """Let the client library tell its doings as detail, and one thing a minute of what goes wrong: we say the rest."""
     library = logging.getLogger("kafka")
     if not any(isinstance(handler, _Calm) for handler in library.handlers):
         library.addHandler(_Calm())
@@ -41,18 +41,13 @@ class _Calm(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self._ours = logging.getLogger(__name__)
-        self._said: dict[str, float] = {}
+        self._said_at = -_SAID_AGAIN_AFTER
 
     def emit(self, record: logging.LogRecord) -> None:
         level = logging.DEBUG
-        if record.levelno >= logging.WARNING and self._is_news(str(record.msg)):
+        now = time.monotonic()
+        if record.levelno >= logging.ERROR and now - self._said_at >= _SAID_AGAIN_AFTER:
+            self._said_at = now
             level = logging.INFO
         if self._ours.isEnabledFor(level):
             self._ours.log(level, "kafka: %s", record.getMessage())
-
-    def _is_news(self, template: str) -> bool:
-        now = time.monotonic()
-        news = now - self._said.get(template, -_SAID_AGAIN_AFTER) >= _SAID_AGAIN_AFTER
-        if news:
-            self._said[template] = now
-        return news

@@ -68,7 +68,11 @@ class KafkaReader:
 
     def poll(self, limit: int = 500, timeout_ms: int = 100) -> list[Received]:
         with plainly_said(self._address):
-            found = self._consumer.poll(timeout_ms, max_records=limit)
+            try:
+                found = self._consumer.poll(timeout_ms, max_records=limit)
+            except RetriableError:  # the broker is away: nothing comes
+                time.sleep(min(timeout_ms / 1_000, _ASKED_AGAIN_AFTER))
+                return []
             self._commit_handled()
         for partition, records in found.items():
             self._progress.read(partition, records[-1].offset + 1)
