@@ -40,7 +40,8 @@ _ONE_BROKER = {
 
 
 class Elsewhere:
-    """A Kafka that somebody else runs, and that we never stop."""
+    """A Kafka that somebody else runs, and that we never stop. The suites wait in vain where it is not set like ours:
+    see ``group.initial.rebalance.delay.ms`` and ``log.retention.check.interval.ms`` of ``_ONE_BROKER``."""
 
     def __init__(self, url: str) -> None:
         self.url = url
