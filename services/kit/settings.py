@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.kit.clock import DAY, SECOND
 from services.kit.errors import Invalid
 from services.kit.log import Terms
+from services.kit.log.kafka_address import SCHEME, address_in
 from services.kit.sockets import socket_folder
 
 PREFIX = "FANFARE_"
@@ -35,7 +36,11 @@ class Settings(BaseSettings):
     store: str = Field(
         default="sqlite", description="sqlite (in the data folder), or the sqlite:///<folder> of another one."
     )
-    log: str = Field(default="", description="sqlite:///<path of a file>; unset, log.sqlite in the data folder.")
+    log: str = Field(
+        default="",
+        description="sqlite:///<path of a file>, or kafka://<host>:<port>, further brokers after commas, and after a "
+        "slash a prefix for the names of topics; unset, log.sqlite in the data folder.",
+    )
     http: str = Field(
         default="127.0.0.1:8080", description="The address to listen on, as host:port, such as 127.0.0.1:8080."
     )
@@ -84,10 +89,22 @@ class Settings(BaseSettings):
             raise ValueError("is not host:port")
         return address
 
-    @field_validator("store", "log")
+    @field_validator("store")
     @classmethod
-    def _an_engine_at_hand(cls, url: str) -> str:
+    def _a_store_at_hand(cls, url: str) -> str:
         if url not in ("", "sqlite") and not url.startswith("sqlite:///"):
+            raise ValueError("names another engine")
+        return url
+
+    @field_validator("log")
+    @classmethod
+    def _a_log_at_hand(cls, url: str) -> str:
+        if url.startswith(SCHEME):
+            try:
+                address_in(url)
+            except Invalid:
+                raise ValueError("is no address of Kafka") from None
+        elif url not in ("", "sqlite") and not url.startswith("sqlite:///"):
             raise ValueError("names another engine")
         return url
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from demo.doors import Doors, wait_until
 from demo.house import House
 from demo.receiving import receive
 from services.kit.clock import SystemClock
+from tests.engines import ENGINES
+from tests.engines.at_hand import NotAtHand
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,19 @@ class Mail:
         return found()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "kafka"])
+def log(request: pytest.FixtureRequest) -> str:
+    """The FANFARE_LOG that the story is told on; it is told once on each."""
+    if request.param == "sqlite":
+        return ""
+    try:
+        return f"{ENGINES['kafka'].running().url}/{secrets.token_hex(6)}"
+    except NotAtHand as reason:
+        pytest.skip(f"kafka: {reason}")
+
+
 @pytest.fixture(scope="module")
-def mail() -> Iterator[Mail]:
+def mail(log: str) -> Iterator[Mail]:
     mailbox = Mailbox(SystemClock())
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(receive(mailbox))
@@ -49,8 +63,8 @@ def mail() -> Iterator[Mail]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with House(tmp_path_factory.mktemp("house") / "var") as house:
+def house(tmp_path_factory: pytest.TempPathFactory, log: str) -> Iterator[House]:
+    with House(tmp_path_factory.mktemp("house") / "var", settings={"LOG": log}) as house:
         yield house
         assert house.stop() == 0, "the supervisor ends with status 0"
 

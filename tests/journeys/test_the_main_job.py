@@ -38,7 +38,7 @@ query ($campaign: ID!) { campaign(id: $campaign) { state figures {
 
 
 @pytest.fixture(scope="module")
-def story() -> dict[str, Any]:
+def story(log: str) -> dict[str, Any]:
     """What the earlier parts of the story found out."""
     return {}
 

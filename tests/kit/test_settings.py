@@ -33,6 +33,12 @@ def test_nothing_need_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert (settings.handful, settings.log_terms.lease) == (100, 60 * SECOND)
 
 
+@pytest.mark.parametrize("url", ["kafka://localhost:9092", "kafka://one:9092,two:9092/fanfare"])
+def test_kafka_may_hold_the_log(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("FANFARE_LOG", url)
+    assert load(Settings).log_url == url
+
+
 def test_what_is_set_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in {
         "DATA": str(tmp_path / "elsewhere"),
@@ -64,6 +70,8 @@ def test_what_is_set_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("FANFARE_LOG_LEVEL", "loud", "debug, info, warning, error"),
         ("FANFARE_STORE", "mongodb://ada:secret@db/fanfare", "sqlite"),
         ("FANFARE_LOG", "kafka://secret@broker", "sqlite:///<path of a file>"),
+        ("FANFARE_LOG", "kafka://secret:word@broker:9092", "kafka://<host>:<port>"),
+        ("FANFARE_LOG", "redis://localhost:6379", "kafka://<host>:<port>"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_remedy_and_not_repeated(

@@ -6,9 +6,29 @@ is delivered at least once: positions are read positions, never idempotency.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
+
+from services.kit.clock import DAY, SECOND
+from services.kit.errors import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a log is kept. ``partitions`` holds for topics made from now on; a lease covers a reader's silence."""
+
+    partitions: int = 8
+    retention: int = 30 * DAY
+    lease: int = 60 * SECOND
+
+
+class PartitionLost(Conflict):
+    """Another reader of the group took the partition over; it will deliver again what was not committed."""
+
+    reason = "partition-lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,17 @@ class Position:
 class Received:
     event: Event
     position: Position
+
+
+def key_of(event: Event) -> str:
+    """What an event keeps its order in: its community, or its agency where there is none."""
+    return event.community or event.agency
+
+
+@lru_cache(maxsize=65_536)
+def partition_of(key: str, partitions: int) -> int:
+    """The partition that a key's events go to, today, after every restart, and on every engine."""
+    return zlib.crc32(key.encode()) % partitions
 
 
 class Reader(Protocol):

@@ -12,18 +12,16 @@ import random
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from services.kit.clock import DAY, MINUTE, SECOND, Clock
+from services.kit.clock import MINUTE, SECOND, Clock
 from services.kit.errors import FanfareError, Invalid, Unavailable
 from services.kit.log.bells import Belfry
-from services.kit.log.port import Event, Reader
+from services.kit.log.port import Event, Reader, Terms, key_of, partition_of
 
 OFFSET_BITS = 40
 EVENT_COLUMNS = "id, type, source, subject, sequence, at, agency, community, data, trace"
@@ -61,15 +59,6 @@ _SWEEP_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """How a log is kept. ``partitions`` holds for topics made from now on; a lease covers a reader's silence."""
-
-    partitions: int = 8
-    retention: int = 30 * DAY
-    lease: int = 60 * SECOND
-
-
-@dataclass(frozen=True, slots=True)
 class Stream:
     id: int
     topic: str
@@ -79,12 +68,6 @@ class Stream:
     def floor(self) -> int:
         """The place of its offset 0."""
         return self.id << OFFSET_BITS
-
-
-@lru_cache(maxsize=65_536)
-def partition_of(key: str, partitions: int) -> int:
-    """The partition that a key's events go to, today and after every restart."""
-    return zlib.crc32(key.encode()) % partitions
 
 
 class SqliteLog:
@@ -245,7 +228,7 @@ class _Publication:
 def _keyed_row(event: Event) -> tuple[str, tuple[Any, ...]]:
     if not isinstance(event.data, bytes):
         raise Invalid("An event's data is bytes.", field="data")
-    return event.community or event.agency, (
+    return key_of(event), (
         event.id,
         event.type,
         event.source,

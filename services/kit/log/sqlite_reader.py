@@ -15,18 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.kit.clock import SECOND
-from services.kit.errors import Conflict
-from services.kit.log.port import Event, Position, Received
+from services.kit.log.port import Event, PartitionLost, Position, Received
 from services.kit.log.sqlite import EVENT_COLUMNS, SqliteLog, Stream, connect, marks, plainly_said
 
 FALLBACK = 0.1  # seconds between looks when no bell rings
 _SETTLE_EVERY = SECOND
-
-
-class PartitionLost(Conflict):
-    """Another reader of the group took the partition over; it will deliver again what was not committed."""
-
-    reason = "partition-lost"
 
 
 @dataclass(slots=True)

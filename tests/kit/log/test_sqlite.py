@@ -13,7 +13,8 @@ from services.kit.clock import DAY, MINUTE, ManualClock, SystemClock
 from services.kit.errors import FanfareError, Invalid, Unavailable
 from services.kit.log import Event, PartitionLost, Terms, open_log
 from services.kit.log.bells import Belfry
-from services.kit.log.sqlite import SqliteLog, partition_of
+from services.kit.log.port import partition_of
+from services.kit.log.sqlite import SqliteLog
 from services.kit.log.sqlite_reader import SqliteReader
 
 
@@ -42,7 +43,7 @@ def test_a_key_goes_to_the_same_partition_on_every_machine_and_day() -> None:
 
 
 def test_another_engine_is_refused_with_the_setting_to_change() -> None:
-    for url in ("kafka://localhost:9092", "sqlite:///", "log.sqlite"):
+    for url in ("redis://localhost:6379", "sqlite:///", "log.sqlite"):
         with pytest.raises(Invalid, match="sqlite:///") as refused:
             open_log(url)
         assert refused.value.field == "FANFARE_LOG"
