@@ -21,7 +21,6 @@ from tests.contract.store_engines import (
     IN_AGENCY,
     IN_CLUB,
     OTHER_AGENCY,
-    absent,
     engines,
     opened,
 )
@@ -49,12 +48,6 @@ def _all(fans: Collection, scope: Scope, **asked: Any) -> list[dict[str, Any]]:
         if page.next is None:
             return found
         after = page.next
-
-
-@pytest.mark.parametrize("engine", ["sqlite", "mongodb"])
-def test_the_contract_ran_on(engine: str) -> None:
-    if engine in absent():
-        pytest.skip(f"not run on {engine}: {absent()[engine]}")
 
 
 def test_what_was_inserted_is_got_as_it_was(fans: Collection) -> None:
