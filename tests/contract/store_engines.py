@@ -40,7 +40,12 @@ def address(engine: str, folder: Path) -> str:
     """Of a store that is this test's own."""
     if engine == "sqlite":
         return f"sqlite:///{folder}/store.db"
-    return Settings(store=mongodb().url).store_url(uuid.uuid4().hex)
+    return Settings(store=fresh_mongodb()).store_url("test")
+
+
+def fresh_mongodb() -> str:
+    """The address of databases that are this test's own, as FANFARE_STORE has it."""
+    return Settings(store=mongodb().url).store_url(uuid.uuid4().hex[:16])
 
 
 def mongodb() -> Any:

@@ -16,6 +16,11 @@ class Main {
                 return 9;
             }
         });
-        new MongoServer(backend).bind("127.0.0.1", Integer.parseInt(arguments[0]));
+        try {
+            new MongoServer(backend).bind("127.0.0.1", Integer.parseInt(arguments[0]));
+        } catch (RuntimeException error) { // its threads would stay
+            error.printStackTrace();
+            System.exit(1);
+        }
     }
 }

@@ -15,6 +15,7 @@ from demo.doors import Doors, wait_until
 from demo.house import House
 from demo.receiving import receive
 from services.kit.clock import SystemClock
+from tests.contract.store_engines import fresh_mongodb
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,18 @@ class Mail:
         return found()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The platform, on either store."""
+    settings = {"STORE": fresh_mongodb()} if request.param == "mongodb" else {}
+    with House(tmp_path_factory.mktemp("house") / "var", settings=settings) as house:
+        yield house
+        assert house.stop() == 0, "the supervisor ends with status 0"
+
+
 @pytest.fixture(scope="module")
-def mail() -> Iterator[Mail]:
+def mail(house: House) -> Iterator[Mail]:
+    """Of its own for each house."""
     mailbox = Mailbox(SystemClock())
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(receive(mailbox))
@@ -46,13 +57,6 @@ def mail() -> Iterator[Mail]:
     thread.join()
     server.close()
     loop.close()
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    with House(tmp_path_factory.mktemp("house") / "var") as house:
-        yield house
-        assert house.stop() == 0, "the supervisor ends with status 0"
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from bson.errors import InvalidDocument
+from bson.int64 import Int64
 from pymongo import MongoClient, ReadPreference
 from pymongo.database import Database
 from pymongo.errors import (
@@ -42,6 +44,15 @@ _REFUSING = {
 _TOO_LARGE = frozenset((10334, 17419, 17420, 17280))
 
 
+class _PlainNumbers(TypeDecoder):
+    """Whole numbers are read as Python's own."""
+
+    bson_type = Int64
+
+    def transform_bson(self, value: int) -> int:
+        return int(value)
+
+
 def connect(address: str) -> Database[dict[str, Any]]:
     """The database that a mongodb:// URL names. Raises Invalid naming ``FANFARE_STORE``.
 
@@ -64,6 +75,7 @@ def connect(address: str) -> Database[dict[str, Any]]:
         ) from None
     return client.get_database(
         name,
+        codec_options=CodecOptions(type_registry=TypeRegistry([_PlainNumbers()])),
         read_preference=ReadPreference.PRIMARY,
         read_concern=ReadConcern("majority"),
         write_concern=WriteConcern(w="majority", j=True),
