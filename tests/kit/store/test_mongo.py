@@ -95,6 +95,23 @@ def test_a_closed_store_says_so() -> None:
         store.collection(Fan).count(IN_CLUB)
 
 
+def test_a_document_larger_than_mongodb_takes_is_refused() -> None:
+    store = open_store(Settings(store=mongodb().url).store_url(uuid.uuid4().hex), CLASSES)
+    fans = store.collection(Fan)
+    fans.insert(IN_CLUB, [fan("fan_1")])
+    large = "x" * (17 * 1024 * 1024)
+    for write in (
+        lambda: fans.insert(IN_CLUB, [fan("fan_2", anything=large)]),
+        lambda: fans.replace(IN_CLUB, [fan("fan_1", anything=large, version=1)]),
+        lambda: fans.patch(IN_CLUB, [Patch("fan_1", set={"anything": large})]),
+    ):
+        with pytest.raises(Invalid) as refused:
+            write()
+        assert refused.value.field == "document"
+    assert fans.get(IN_CLUB, ["fan_1", "fan_2"]).keys() == {"fan_1"}
+    store.close()
+
+
 def _indexes(address: str) -> dict[str, list[list[str]]]:
     client: MongoClient[dict[str, Any]] = MongoClient(address)
     try:

@@ -29,6 +29,7 @@ from pymongo.uri_parser import parse_uri
 from pymongo.write_concern import WriteConcern
 
 from services.kit.errors import FanfareError, Invalid, Unavailable
+from services.kit.store.mongo.values import too_large
 
 _FINDING_MS = 5_000  # a server, and a connection to it
 _ANSWERING_MS = 60_000
@@ -111,7 +112,7 @@ def named(error: PyMongoError, database: str) -> FanfareError | PyMongoError:
         return Unavailable("The store is closed.", field="store")
     codes = _codes(error)
     if isinstance(error, DocumentTooLarge) or codes & _TOO_LARGE:
-        return Invalid("A document is larger than the 16 MB that MongoDB takes.", field="document")
+        return too_large()
     for code in codes & _REFUSING.keys():
         return Unavailable(f"The store {database} {_REFUSING[code]}.", field="store")
     return error

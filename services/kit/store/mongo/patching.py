@@ -49,7 +49,7 @@ class Patching:
     def _turn(self, within: Filter, patches: Sequence[Patch], writes: Sequence[UpdateOne | None]) -> set[str]:
         """Patches of different documents."""
         quick = [at for at, write in enumerate(writes) if write is not None]
-        failed = failures(self._collection, [write for write in writes if write is not None])
+        failed = failures(self._collection, [write for write in writes if write is not None], known=_CANNOT)
         codes = {quick[at]: code for at, code in failed.items()}
         done: set[str] = set()
         for at, patch in enumerate(patches):

@@ -116,8 +116,6 @@ class MongoCollection:
         writes = [self._replacement(document) for document in documents]
         with self._troubles():
             failed = failures(self._collection, writes)
-            if any(code != DUPLICATE for code in failed.values()):
-                raise Invalid("A document cannot be kept as it is: it may be larger than 16 MB.", field="document")
         done = {document["_id"] for at, document in enumerate(documents) if at not in failed}
         for document in documents:
             if document["_id"] in done:

@@ -18,6 +18,7 @@ from services.kit.store.port import Document
 
 ESCAPED = "%escaped"  # the mark of such documents
 INNER_LIST = "%list"
+_LARGEST = 16 * 1024 * 1024
 _EMPTY = "%empty"
 _LEAST, _GREATEST = -(2**63), 2**63 - 1
 _ODD = re.compile(r'\[\[|,\[|"[^".%]*+[.%][^"]*":|"\$|"":|[0-9]{19}')  # in JSON text; what it finds may be plain text
@@ -26,14 +27,20 @@ _ODD = re.compile(r'\[\[|,\[|"[^".%]*+[.%][^"]*":|"\$|"":|[0-9]{19}')  # in JSON
 def stored(value: Any) -> tuple[Any, bool]:
     """A plain copy of a document or a value as MongoDB takes it, and whether anything in it was written otherwise.
 
-    Raises Invalid for what is no JSON value, and for whole numbers beyond 64 bits.
+    Raises Invalid for what is no JSON value, for whole numbers beyond 64 bits, and for what is surely too large.
     """
     text = dumped(value)
+    if len(text) > _LARGEST:
+        raise too_large()
     plain = orjson.loads(text)
     if not _ODD.search(text):
         return plain, False
     escaped = _escaped(plain)
     return escaped, bool(escaped != plain)
+
+
+def too_large() -> Invalid:
+    return Invalid("A document is larger than the 16 MB that MongoDB takes.", field="document")
 
 
 def stored_document(document: Document) -> Document:

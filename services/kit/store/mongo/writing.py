@@ -6,7 +6,7 @@ that a kept document holds already under a unique index. Nothing is ever inserte
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from pymongo import IndexModel, UpdateOne
@@ -31,10 +31,10 @@ def update(found: Mapping[str, Any], changes: Mapping[str, Any]) -> UpdateOne:
     return UpdateOne(found, {**changes, "$setOnInsert": {_BLOCKED: True}}, upsert=True)
 
 
-def failures(collection: Raw, writes: Sequence[UpdateOne]) -> dict[int, int]:
+def failures(collection: Raw, writes: Sequence[UpdateOne], *, known: Set[int] = frozenset()) -> dict[int, int]:
     """Write them; the positions of those that failed, and MongoDB's code: DUPLICATE where the document was not found.
 
-    No two may concern the same document.
+    No two may concern the same document. Raises BulkWriteError for codes that are not ``known`` either.
     """
     if not writes:
         return {}
@@ -43,9 +43,9 @@ def failures(collection: Raw, writes: Sequence[UpdateOne]) -> dict[int, int]:
         failed: dict[int, int] = {}
     except BulkWriteError as error:
         details = error.details or {}
-        if details.get("writeConcernErrors"):
-            raise
         failed = {each["index"]: each["code"] for each in details["writeErrors"]}
+        if details.get("writeConcernErrors") or not {DUPLICATE, *known}.issuperset(failed.values()):
+            raise
     if details.get("upserted"):  # somebody took the blocker away: what was inserted never was
         failed |= {each["index"]: DUPLICATE for each in details["upserted"]}
         collection.delete_many({"_id": {"$in": [each["_id"] for each in details["upserted"]]}, _BLOCKED: True})
