@@ -147,6 +147,20 @@ def test_pages_over_several_communities_are_one_order(fans: Collection) -> None:
     assert [each["_id"] for page in fans.stream(IN_AGENCY, page=7, after="fan_10") for each in page] == mine[9:]
 
 
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_over_very_many_communities_are_one_order(fans: Collection, descending: bool) -> None:
+    own = [{**fan(f"fan_{at:03}"), "joined_at": at % 7 or None, "community": f"com_{at % 130}"} for at in range(260)]
+    agency_wide = fan("fan_wide", joined_at=3)
+    del agency_wide["community"]
+    fans.insert(IN_AGENCY, [*own, agency_wide])
+    everyone = [*own, agency_wide]
+    for field in ("_id", "joined_at"):
+        by_id = sorted(everyone, key=lambda each: each["_id"], reverse=descending)
+        expected = by_id if field == "_id" else sorted(by_id, key=lambda e: e[field] or 0, reverse=descending)
+        found = _all(fans, IN_AGENCY, order=Order(field, descending), limit=60)
+        assert [each["_id"] for each in found] == [each["_id"] for each in expected]
+
+
 def test_what_waits_in_any_agency_is_found_in_its_order(fans: Collection) -> None:
     fans.insert(EVERYWHERE, [fan("fan_1", pending=9, due=1), {**fan("fan_2", pending=5), "agency": OTHER_AGENCY}])
     fans.insert(EVERYWHERE, [fan("fan_3"), fan("fan_4", pending=0)])

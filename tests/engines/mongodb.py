@@ -9,12 +9,14 @@ import os
 import subprocess
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from demo.house import free_port
+from services.kit.settings import Settings
 from tests.engines import maven
 from tests.engines.at_hand import NotAtHand
 from tests.engines.ending import end_with_parent
@@ -29,16 +31,21 @@ _READY_WITHIN = 60.0
 
 
 class Elsewhere:
-    """A MongoDB that somebody else runs, and that we never stop."""
+    """A MongoDB that somebody else runs: we never stop it, and take our databases away."""
 
     real = True
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = Settings(store=url).store_url(f"tests_{uuid.uuid4().hex[:8]}")
         self.what = "the MongoDB of FANFARE_TEST_MONGODB"
 
     def stop(self) -> None:
-        pass
+        client: MongoClient[dict[str, object]] = MongoClient(self.url)
+        ours = client.get_default_database().name
+        for name in client.list_database_names():
+            if name.startswith(ours):
+                client.drop_database(name)
+        client.close()
 
 
 class Container:
