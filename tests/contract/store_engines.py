@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from services.kit.scope import Scope
 from services.kit.settings import Settings
@@ -30,10 +31,15 @@ def engines() -> list[Any]:
 
 
 def opened(engine: str, folder: Path, document_classes: Sequence[type]) -> Iterator[Store]:
-    """A fresh store, closed afterwards."""
-    store = open_store(address(engine, folder), document_classes)
+    """A fresh store, closed afterwards; a database in memory goes with it."""
+    where = address(engine, folder)
+    store = open_store(where, document_classes)
     yield store
     store.close()
+    if engine == "mongodb":
+        client: MongoClient[dict[str, Any]] = MongoClient(where)
+        client.drop_database(client.get_default_database().name)
+        client.close()
 
 
 def address(engine: str, folder: Path) -> str:
