@@ -23,6 +23,7 @@ PREFIX = "FANFARE_"
 _LONGEST_SOCKET_NAME = 24
 _SENDERS = 2
 _ADDRESS = "_ADDRESS"
+_MONGODB = "mongodb://"
 
 
 class Settings(BaseSettings):
@@ -34,7 +35,8 @@ class Settings(BaseSettings):
         default=Path("var"), description="A folder on a local disk, which holds everything that is kept."
     )
     store: str = Field(
-        default="sqlite", description="sqlite (in the data folder), or the sqlite:///<folder> of another one."
+        default="sqlite",
+        description="sqlite (in the data folder), the sqlite:///<folder> of another one, or mongodb://host:port.",
     )
     log: str = Field(
         default="",
@@ -92,7 +94,7 @@ class Settings(BaseSettings):
     @field_validator("store")
     @classmethod
     def _a_store_at_hand(cls, url: str) -> str:
-        if url not in ("", "sqlite") and not url.startswith("sqlite:///"):
+        if url != "sqlite" and not url.startswith(("sqlite:///", _MONGODB)):
             raise ValueError("names another engine")
         return url
 
@@ -140,11 +142,21 @@ class Settings(BaseSettings):
             return f"sqlite:///{self.data / service}.sqlite"
         if self.store.startswith("sqlite:///"):
             return f"{self.store.rstrip('/')}/{service}.sqlite"
-        return self.store
+        return _database_of(service, self.store)
 
     def address(self, service: str) -> str:
         """Where a service answers calls: its FANFARE_<SERVICE>_ADDRESS, or a socket in the run folder."""
         return self.addresses.get(service, f"unix:{self.run_folder / service}.sock")
+
+
+def _database_of(service: str, url: str) -> str:
+    """The URL of a service's own database: ``fanfare_<service>``, or behind the name that the URL has. Who signs in is
+    known where the URL says it: in that named database, or in MongoDB's own."""
+    servers, _, rest = url.removeprefix(_MONGODB).partition("/")
+    name, _, options = rest.partition("?")
+    if "@" in servers and "authsource=" not in options.lower():
+        options = "&".join(filter(None, (options, f"authSource={name or 'admin'}")))
+    return f"{_MONGODB}{servers}/{name or 'fanfare'}_{service}" + (f"?{options}" if options else "")
 
 
 def _addresses_in(environment: os._Environ[str]) -> dict[str, str]:

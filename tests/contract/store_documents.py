@@ -37,7 +37,6 @@ class Fan(AggregateDocument):
     height = mongoengine.FloatField()
     tracked = mongoengine.BooleanField()
     lifecycle = mongoengine.StringField()
-    external_id = mongoengine.StringField()
     due = mongoengine.IntField()
     tags = mongoengine.ListField(mongoengine.StringField())
     permissions = mongoengine.ListField(mongoengine.StringField())
@@ -60,7 +59,6 @@ class Fan(AggregateDocument):
             "permissions",
             ("attributes.key", "attributes.value"),
             ("relations.kind", "relations.state"),
-            {"fields": ["external_id"], "unique": True},
         ],
         "everywhere": ["due"],
     }

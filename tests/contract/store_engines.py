@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
-from services.kit.errors import Invalid
 from services.kit.scope import Scope
+from services.kit.settings import Settings
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
+from services.kit.store.sqlite import SqliteStore
+from tests.engines import ENGINES
+from tests.engines.at_hand import NotAtHand
 
 AGENCY, OTHER_AGENCY = "agc_1", "agc_2"
 CLUB, FESTIVAL = "com_club", "com_festival"
@@ -21,26 +25,43 @@ IN_AGENCY = Scope(AGENCY, None, "operator:ann")
 ELSEWHERE = Scope(OTHER_AGENCY, None, "operator:eve")
 
 
-def absent() -> dict[str, str]:
-    """The engines that are not at hand, and why."""
-    mongodb = os.environ.get("FANFARE_TEST_MONGODB", "")
-    if not mongodb:
-        return {"mongodb": "FANFARE_TEST_MONGODB names no MongoDB server"}
-    try:
-        open_store(mongodb, ()).close()
-    except Invalid as error:
-        return {"mongodb": error.message}
-    return {}
-
-
 def engines() -> list[Any]:
-    """The engines at hand, as parameters."""
-    known = {"sqlite": "sqlite", "mongodb": os.environ.get("FANFARE_TEST_MONGODB", "")}
-    return [pytest.param(engine, id=name) for name, engine in known.items() if name not in absent()]
+    """Every engine, as parameters; one that is not at hand is skipped with its reason."""
+    return ["sqlite", "mongodb"]
 
 
 def opened(engine: str, folder: Path, document_classes: Sequence[type]) -> Iterator[Store]:
-    """A fresh store, closed afterwards."""
-    store = open_store(folder / "store.db" if engine == "sqlite" else f"{engine}/{folder.name}", document_classes)
+    """A fresh store, closed afterwards; a database in memory goes with it."""
+    where = address(engine, folder)
+    store = open_store(where, document_classes)
     yield store
     store.close()
+    if engine == "mongodb":
+        client: MongoClient[dict[str, Any]] = MongoClient(where)
+        client.drop_database(client.get_default_database().name)
+        client.close()
+
+
+def address(engine: str, folder: Path) -> str:
+    """Of a store that is this test's own."""
+    if engine == "sqlite":
+        return f"sqlite:///{folder}/store.db"
+    return Settings(store=fresh_mongodb()).store_url("test")
+
+
+def fresh_mongodb() -> str:
+    """The address of databases that are this test's own, as FANFARE_STORE has it."""
+    return Settings(store=mongodb().url).store_url(uuid.uuid4().hex[:16])
+
+
+def mongodb() -> Any:
+    """The MongoDB of this session, or whatever stands in for it; without one, the test that asks is skipped."""
+    try:
+        return ENGINES["mongodb"].running()
+    except NotAtHand as reason:
+        pytest.skip(f"not run on mongodb: {reason}")
+
+
+def real_or_embedded(store: Store) -> bool:
+    """Whether what this store shows is proven: mongo-java-server is no MongoDB, and wrong in places."""
+    return isinstance(store, SqliteStore) or bool(mongodb().real)

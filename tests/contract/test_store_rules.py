@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.kit.errors import Invalid
-from services.kit.store.port import Store
+from services.kit.store.port import Patch, Push, Store
 from services.kit.store.rule import (
     And,
     Contains,
@@ -24,7 +24,7 @@ from services.kit.store.rule import (
     matches,
 )
 from tests.contract.store_documents import CLASSES, Fan, fan
-from tests.contract.store_engines import IN_AGENCY, IN_CLUB, engines, opened
+from tests.contract.store_engines import IN_AGENCY, IN_CLUB, engines, opened, real_or_embedded
 
 _NUMBERS = st.integers(-3, 3) | st.sampled_from((0.5, -1.5, 2.0, 2**62, -(2**63)))
 _TEXTS = st.sampled_from(
@@ -154,11 +154,101 @@ def test_a_rule_finds_and_counts_what_the_reference_says(
     stored = [fan(f"fan_{at}", **body) for at, body in enumerate(bodies)]
     fans.delete(IN_AGENCY, [f"fan_{at}" for at in range(6)])
     assert len(fans.insert(IN_CLUB, stored)) == len(stored)
+    proven = real_or_embedded(store)
     for rule in rules:
+        if not proven and any(_beyond_the_stand_in(rule, each) for each in stored):
+            continue
         expected = [each["_id"] for each in stored if matches(rule, each)]
         assert [each["_id"] for each in fans.find(IN_CLUB, rule).documents] == expected, rule
         assert fans.count(IN_CLUB, rule) == len(expected), rule
         assert fans.count(IN_AGENCY, rule) == len(expected), rule
+    fans.delete(IN_AGENCY, [each["_id"] for each in stored])
+
+
+def _beyond_the_stand_in(rule: Rule, document: Mapping[str, Any]) -> bool:
+    """Whether a list that is searched by document holds something else: there mongo-java-server takes any element for a
+    document, or fails."""
+    match rule:
+        case And(rules) | Or(rules):
+            return any(_beyond_the_stand_in(each, document) for each in rules)
+        case Not(inner):
+            return _beyond_the_stand_in(inner, document)
+        case Contains(path, inner):
+            met, elements = _met(path.split("."), document)
+            return _mixed([*met, *elements]) or any(
+                _beyond_the_stand_in(inner, each) for each in elements if isinstance(each, Mapping)
+            )
+        case Range(path):
+            return _mixed(_met(path.split("."), document)[0])
+        case _:
+            return False
+
+
+def _mixed(elements: list[Any]) -> bool:
+    return any(not isinstance(each, (Mapping, list)) for each in elements)
+
+
+def _met(parts: list[str], document: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """The elements of the lists on the way, and of those at the end."""
+    found: list[Any] = [document]
+    met: list[Any] = []
+    for part in parts:
+        elements = [leaf for item in found if isinstance(item, list) for leaf in item]
+        met += elements
+        held = [item for item in (*found, *elements) if isinstance(item, Mapping)]
+        found = [item[part] for item in held if part in item]
+    last = [item for item in found if isinstance(item, Mapping)]
+    return met, [leaf for item in found if isinstance(item, list) for leaf in item] + last
+
+
+def test_a_list_may_hold_documents_and_other_things(store: Store) -> None:
+    if not real_or_embedded(store):
+        pytest.skip("unproven on mongo-java-server: it searches an element that is no document, or fails")
+    fans = store.collection(Fan)
+    lists: list[list[Any]] = [[None], ["a"], [1, True], [{}], [{"a": 1}], [[{"a": 1}]], [], [{"a": None}, 3]]
+    stored = [fan(f"fan_mixed_{at}", anything=each) for at, each in enumerate(lists)]
+    fans.insert(IN_CLUB, stored)
+    mine = In("_id", tuple(each["_id"] for each in stored))
+    for inner in (And(()), Or(()), Not(Equals("a", 1)), Equals("a", None), Equals("a", 1), Exists("a")):
+        rule = And((mine, Contains("anything", inner)))
+        expected = {each["_id"] for each in stored if matches(rule, each)}
+        assert {each["_id"] for each in fans.find(IN_CLUB, rule).documents} == expected, rule
+    fans.delete(IN_CLUB, [each["_id"] for each in stored])
+
+
+_ODD_NAMES = {"a.b": 1, "$set": {"$in": [[1], []]}, "": 2, "50%": [[["x"]]], "%list": 3, "0": "zero", "é": None}
+
+
+def test_names_and_lists_of_any_kind_are_kept(store: Store) -> None:
+    fans = store.collection(Fan)
+    whole = fan("fan_odd", anything=_ODD_NAMES, counts={"a": [[], [{}]], **_ODD_NAMES})
+    fans.insert(IN_CLUB, [whole])
+    assert fans.get(IN_CLUB, ["fan_odd"])["fan_odd"] == whole
+    whole["anything"] = [_ODD_NAMES, [_ODD_NAMES]]
+    assert fans.replace(IN_CLUB, [whole]) == {"fan_odd"}
+    changes = {"set": {"counts.50%": _ODD_NAMES}, "push": {"outbox": Push([_ODD_NAMES])}}
+    assert fans.patch(IN_CLUB, [Patch("fan_odd", **changes)]) == {"fan_odd"}
+    whole["counts"]["50%"], whole["outbox"] = _ODD_NAMES, [[_ODD_NAMES]]
+    assert fans.get(IN_CLUB, ["fan_odd"])["fan_odd"] == whole
+    for path, value in (("counts.50%.%list", 3), ("counts.0", "zero"), ("anything.0", "zero"), ("counts.$set.$in", 1)):
+        rule = And((Equals("_id", "fan_odd"), Equals(path, value)))
+        assert fans.count(IN_CLUB, rule) == int(matches(rule, whole)), path
+    fans.delete(IN_CLUB, ["fan_odd"])
+
+
+def test_a_number_in_a_path_is_a_name_and_no_place_in_a_list(store: Store) -> None:
+    fans = store.collection(Fan)
+    bodies: list[Any] = [{"0": 1}, {"0": {"1": 1}}, [[1]], [{"0": 1}], [{"1": 1}, {"0": {"1": [1]}}]]
+    if real_or_embedded(store):
+        bodies += [[1], {"0": [0, 1]}]
+    stored = [fan(f"fan_place_{at}", anything=each, relations=[{"notes": [each]}]) for at, each in enumerate(bodies)]
+    fans.insert(IN_CLUB, stored)
+    for path in ("anything.0", "anything.0.1", "anything.1", "relations.notes.0", "relations.0"):
+        for asked in (Equals(path, 1), Exists(path), Range(path, gt=0, lt=2), Equals(path, None)):
+            rule = And((In("_id", tuple(each["_id"] for each in stored)), asked))
+            expected = {each["_id"] for each in stored if matches(rule, each)}
+            assert {each["_id"] for each in fans.find(IN_CLUB, rule).documents} == expected, rule
+    fans.delete(IN_CLUB, [each["_id"] for each in stored])
 
 
 def test_a_path_that_no_engine_can_tell_is_refused(store: Store) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.engines import kafka
+from tests.engines import kafka, mongodb
 from tests.engines.at_hand import Engine
 
 ENGINES: dict[str, Engine[Any]] = {
     "kafka": Engine(kafka.start),
+    "mongodb": Engine(mongodb.start),
 }

@@ -16,6 +16,7 @@ from demo.doors import Doors, wait_until
 from demo.house import House
 from demo.receiving import receive
 from services.kit.clock import SystemClock
+from tests.contract.store_engines import fresh_mongodb
 from tests.engines import ENGINES
 from tests.engines.at_hand import NotAtHand
 
@@ -37,9 +38,15 @@ class Mail:
         return found()
 
 
+@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
+def store(request: pytest.FixtureRequest) -> str:
+    """The FANFARE_STORE that the story is told on; it is told once on each pair of engines."""
+    return fresh_mongodb() if request.param == "mongodb" else ""
+
+
 @pytest.fixture(scope="module", params=["sqlite", "kafka"])
 def log(request: pytest.FixtureRequest) -> str:
-    """The FANFARE_LOG that the story is told on; it is told once on each."""
+    """Its FANFARE_LOG."""
     if request.param == "sqlite":
         return ""
     try:
@@ -49,7 +56,15 @@ def log(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def mail(log: str) -> Iterator[Mail]:
+def house(tmp_path_factory: pytest.TempPathFactory, store: str, log: str) -> Iterator[House]:
+    with House(tmp_path_factory.mktemp("house") / "var", settings={"STORE": store, "LOG": log}) as house:
+        yield house
+        assert house.stop() == 0, "the supervisor ends with status 0"
+
+
+@pytest.fixture(scope="module")
+def mail(house: House) -> Iterator[Mail]:
+    """Of its own for each house."""
     mailbox = Mailbox(SystemClock())
     loop = asyncio.new_event_loop()
     server = loop.run_until_complete(receive(mailbox))
@@ -60,13 +75,6 @@ def mail(log: str) -> Iterator[Mail]:
     thread.join()
     server.close()
     loop.close()
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, log: str) -> Iterator[House]:
-    with House(tmp_path_factory.mktemp("house") / "var", settings={"LOG": log}) as house:
-        yield house
-        assert house.stop() == 0, "the supervisor ends with status 0"
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from demo.doors import Doors, wait_until
+from demo.house import House
 from services.kit.clock import SystemClock
 from tests.journeys.conftest import Mail
 
@@ -38,8 +39,8 @@ query ($campaign: ID!) { campaign(id: $campaign) { state figures {
 
 
 @pytest.fixture(scope="module")
-def story(log: str) -> dict[str, Any]:
-    """What the earlier parts of the story found out."""
+def story(house: House) -> dict[str, Any]:
+    """What the earlier parts of the story found out, in this house."""
     return {}
 
 

@@ -60,6 +60,24 @@ def test_what_is_set_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("store", "database"),
+    [
+        ("mongodb://db:27017", "mongodb://db:27017/fanfare_members"),
+        ("mongodb://db1,db2/?replicaSet=rs0", "mongodb://db1,db2/fanfare_members?replicaSet=rs0"),
+        ("mongodb://db/acme?tls=true", "mongodb://db/acme_members?tls=true"),
+        ("mongodb://ann:pw@db", "mongodb://ann:pw@db/fanfare_members?authSource=admin"),
+        ("mongodb://ann:pw@db/acme", "mongodb://ann:pw@db/acme_members?authSource=acme"),
+        ("mongodb://ann:pw@db/acme?authSource=all", "mongodb://ann:pw@db/acme_members?authSource=all"),
+    ],
+)
+def test_each_service_has_a_database_of_its_own_and_signs_in_where_the_address_says(
+    monkeypatch: pytest.MonkeyPatch, store: str, database: str
+) -> None:
+    monkeypatch.setenv("FANFARE_STORE", store)
+    assert load(Settings).store_url("members") == database
+
+
+@pytest.mark.parametrize(
     ("variable", "value", "remedy"),
     [
         ("FANFARE_HTTP", "8080", "as host:port, such as 127.0.0.1:8080"),
@@ -68,7 +86,7 @@ def test_what_is_set_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         ("FANFARE_LEASE_SECONDS", "0", "2 to 3600"),
         ("FANFARE_LOG_FORMAT", "xml", "json for machines"),
         ("FANFARE_LOG_LEVEL", "loud", "debug, info, warning, error"),
-        ("FANFARE_STORE", "mongodb://ada:secret@db/fanfare", "sqlite"),
+        ("FANFARE_STORE", "postgres://ada:secret@db/fanfare", "mongodb://host:port"),
         ("FANFARE_LOG", "kafka://secret@broker", "sqlite:///<path of a file>"),
         ("FANFARE_LOG", "kafka://secret:word@broker:9092", "kafka://<host>:<port>"),
         ("FANFARE_LOG", "redis://localhost:6379", "kafka://<host>:<port>"),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from services.kit.errors import Conflict, FanfareError, Invalid, Unavailable
+from services.kit.errors import FanfareError, Invalid, Unavailable
 
 BUSY_SECONDS = 30.0
 _STATEMENTS = 128
@@ -109,8 +109,6 @@ def named(error: sqlite3.Error, path: Path) -> FanfareError | sqlite3.Error:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _MESSAGES:
         return Unavailable(f"The store {path.name} {_MESSAGES[code]}.", field="store")
-    if isinstance(error, sqlite3.IntegrityError):
-        return Conflict("Another document already holds a value that must be unique.", field="document")
     if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
         return Unavailable("The store is closed.", field="store")
     return error

@@ -21,7 +21,6 @@ plain dicts. How to declare a kind of document::
                 ("lifecycle", "joined_at"),                        # compound: equality first, then range or order
                 "tags",                                            # a list of scalars, found by any element
                 ("attributes.key", "attributes.value"),            # {key, value} documents, for Contains
-                {"fields": ["external_id"], "unique": True},       # unique within the community
             ],
             "everywhere": ["due"],                # across agencies, for schedulers; sparse
             "left_alone": ["engagement"],         # written by patches alone: replace keeps what is stored
@@ -29,9 +28,9 @@ plain dicts. How to declare a kind of document::
 
 The convention:
 
-- ``indexes`` holds a path, several paths, or ``{"fields": [...], "unique": True}``. Every index is prefixed by the
-  community (for agency-wide documents: the agency) and ends with ``_id``, so that it serves rules and orders alike.
-  ``_id`` alone needs no index. Unique ones skip null.
+- ``indexes`` holds paths and tuples of paths. Every index is prefixed by the community (for agency-wide documents: the
+  agency) and ends with ``_id``, so that it serves rules and orders alike. ``_id`` alone needs no index.
+- Only ``_id`` is unique: what else must be is the ``_id`` of a document of its own, a claim.
 - All paths of one index lie in plain embedded documents, or all in the same list (of scalars, or of embedded
   documents). A list within an element is found by any of its elements.
 - ``everywhere`` holds indexes of the same form without the prefix: what relays and schedulers look for in all
@@ -42,6 +41,7 @@ The convention:
   version, so a replacement could otherwise undo one.
 - A rule may name any path, indexed or not. A path declared as a scalar must hold one (or null); an indexed scalar is
   checked when it is written.
+- What a document holds at its top level is declared: ``replace`` may keep what is not.
 - ``mongoengine.fields`` of one name only: ``db_field`` is not used.
 """
 
@@ -89,7 +89,6 @@ class Index:
 
     paths: tuple[str, ...]
     through: str | None = None
-    unique: bool = False
     everywhere: bool = False
 
 
@@ -111,18 +110,15 @@ def collection_name(document_class: type) -> str:
 
 
 def indexes_of(document_class: type) -> tuple[Index, ...]:
-    """Every index the class declares, ``meta`` first, then fields that say ``unique``. Raises Invalid."""
+    """Every index the class declares. Raises Invalid."""
     meta: Mapping[str, Any] = document_class._meta  # type: ignore[attr-defined]
-    fields: Mapping[str, Any] = document_class._fields  # type: ignore[attr-defined]
+    fields: Mapping[str, BaseField] = document_class._fields  # type: ignore[attr-defined]
+    if any(each.unique and not each.primary_key for each in fields.values()):
+        raise Invalid(f"{collection_name(document_class)} declares a unique field; only _id is.", field="indexes")
     found = [_index(document_class, spec, everywhere=False) for spec in meta.get("indexes") or ()]
     found += [_index(document_class, spec, everywhere=True) for spec in meta.get("everywhere") or ()]
     if issubclass(document_class, AggregateDocument):
         found.append(Index(("pending",), everywhere=True))
-    found += [
-        _index(document_class, {"fields": [name], "unique": True}, everywhere=False)
-        for name, each in fields.items()
-        if each.unique and not each.primary_key
-    ]
     return tuple(dict.fromkeys(index for index in found if index.paths != ("_id",)))
 
 
@@ -199,10 +195,11 @@ def _leaves(errors: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _index(document_class: type, spec: Any, *, everywhere: bool) -> Index:
-    unique = False
     if isinstance(spec, Mapping):
-        unique = bool(spec.get("unique"))
-        spec = spec["fields"]
+        raise Invalid(
+            f"An index of {collection_name(document_class)} is no path nor a tuple of paths; only _id is unique.",
+            field="indexes",
+        )
     paths = (spec,) if isinstance(spec, str) else tuple(spec)
     places = [place_of(document_class, path) for path in paths]
     where = f"The index ({', '.join(paths)}) of {collection_name(document_class)}"
@@ -212,13 +209,12 @@ def _index(document_class: type, spec: Any, *, everywhere: bool) -> Index:
     if len(through) != 1:
         raise Invalid(f"{where} mixes a list with what lies outside it: declare two indexes.", field="indexes")
     only = through.pop()
-    if only is not None and (unique or everywhere):
-        raise Invalid(f"{where} lies in a list; only scalars can be unique or indexed everywhere.", field="indexes")
+    if only is not None and everywhere:
+        raise Invalid(f"{where} lies in a list; only scalars can be indexed everywhere.", field="indexes")
     if not all(place and (place.scalar or (place.through and place.rest)) for place in places):
         raise Invalid(f"{where} names a path that holds no scalar.", field="indexes")
     return Index(
         tuple(place.rest if only else path for place, path in zip(places, paths, strict=True) if place),
         only,
-        unique,
         everywhere,
     )

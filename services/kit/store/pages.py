@@ -1,13 +1,7 @@
-"""Pages of documents in an order: where a page begins, along which index it is read, and what comes back.
-
-A cursor is the place of the last document of a page, with a mark of the collection, the rule and the order.
-"""
+"""Pages of documents in an order: where a page begins, along which index it is read, and what comes back."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import heapq
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -19,6 +13,7 @@ import orjson
 from services.kit.errors import Invalid
 from services.kit.store.compare import ALWAYS, Sql, asks_for_nothing
 from services.kit.store.compile import Reach, conjuncts
+from services.kit.store.cursors import cursor_at, mark_of, place_at
 from services.kit.store.encoding import column_value, json_value
 from services.kit.store.plan import FEW, Driver, Planner, selecting
 from services.kit.store.port import Document, Order
@@ -85,21 +80,14 @@ class Reading:
         """Behind which document to begin. Raises Invalid for a cursor of another question."""
         if cursor is None:
             return None
-        try:
-            mark, value, an_id = orjson.loads(base64.urlsafe_b64decode(cursor.encode() + b"=="))
-        except (ValueError, binascii.Error, TypeError) as error:
-            raise Invalid("This is no cursor: begin with the first page.", field="after") from error
-        if mark != self._mark():
-            raise Invalid("This cursor belongs to another rule or order: begin with the first page.", field="after")
+        value, an_id = place_at(cursor, self._mark())
         return column_value(value, "after"), an_id
 
     def cursor(self, row: _Row) -> str:
-        text = orjson.dumps([self._mark(), json_value(row[0]), row[1]])
-        return base64.urlsafe_b64encode(text).decode().rstrip("=")
+        return cursor_at(self._mark(), json_value(row[0]), row[1])
 
     def _mark(self) -> str:
-        text = f"{self._table.name} {self._order!r} {self._key}"
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return mark_of(self._table.name, self._order, self._key)
 
     @staticmethod
     def last_id(row: _Row) -> str:
@@ -193,7 +181,7 @@ class Reading:
         fixed = {each.path for each in conjuncts(self._rule) if isinstance(each, Equals) and each.value is not None}
         best: tuple[int, str] | None = None
         for index in table.scalar_indexes:
-            if index.everywhere or index.unique:
+            if index.everywhere:
                 continue
             leading = next((at for at, path in enumerate(index.paths) if path not in fixed), len(index.paths))
             rest = index.paths[leading:]

@@ -14,14 +14,13 @@ from typing import Any
 
 import orjson
 
-from services.kit.errors import Invalid
+from services.kit.store.checks import changed_paths, check_patch, related
 from services.kit.store.compare import Sql
 from services.kit.store.compile import Reach
 from services.kit.store.encoding import column_value, dumped, found_at
 from services.kit.store.port import Patch
 from services.kit.store.schema import Column, Side, Table, json_path
 
-_FIXED = ("_id", "version", "agency", "community")
 _PAIRS = 60  # SQLite takes 127 arguments
 _KEPT_SHAPES = 512
 
@@ -73,6 +72,7 @@ class Patching:
         ), sides
 
     def _update(self, patch: Patch) -> _Part:
+        check_patch(patch, tuple(self._table.by_path))
         body = _document("m._body", _tree(_changes(patch)))
         columns = [assigned for column in self._table.columns if (assigned := _column(column, patch)) is not None]
         assignments = ", ".join([f"_body = {body.text}", *(each.text for each in columns)])
@@ -91,28 +91,13 @@ def _values_of(parts: Iterable[_Part]) -> Iterator[Value]:
     return (value for part in parts for value in part.values)
 
 
-def _paths(patch: Patch) -> list[str]:
-    return [*patch.set, *patch.inc, *patch.max, *patch.push, *patch.pull]
-
-
 def _touched(sides: tuple[Side, ...], patch: Patch) -> tuple[Side, ...]:
-    return tuple(side for side in sides if any(_related(side.through, path) for path in _paths(patch)))
-
-
-def _related(one: str, other: str) -> bool:
-    return one == other or one.startswith(other + ".") or other.startswith(one + ".")
+    return tuple(side for side in sides if any(related(side.through, path) for path in changed_paths(patch)))
 
 
 def _changes(patch: Patch) -> dict[str, _Part]:
     """What is written at each path."""
-    found: dict[str, _Part] = {}
-    for path, change in _each(patch):
-        if path in found:
-            raise Invalid(f"A patch changes {path} twice: state it once.", field=path)
-        if path.split(".")[0] in _FIXED:
-            raise Invalid(f"A patch cannot change {path}.", field=path)
-        found[path] = change
-    return found
+    return dict(_each(patch))
 
 
 def _each(patch: Patch) -> Iterator[tuple[str, _Part]]:
@@ -193,16 +178,11 @@ def _rebuilt(items: _Part, condition: str, value: Value) -> _Part:
 def _tree(changes: dict[str, _Part]) -> _Node:
     root = _Node()
     for path, change in changes.items():
-        json_path(path)  # refuses what cannot be told
         node = root
         way: list[str] = []
         for part in path.split("."):
-            if node.change is not None:
-                raise Invalid(f"A patch changes {path} and what lies above it: state it once.", field=path)
             way.append(part)
             node = node.children.setdefault(part, _Node(".".join(way)))
-        if node.children:
-            raise Invalid(f"A patch changes {path} and what lies below it: state it once.", field=path)
         node.change = change
     return root
 
@@ -235,11 +215,9 @@ def _column(column: Column, patch: Patch) -> _Part | None:
         return _Part(f"{name} = IFNULL({name}, 0) + ?", (partial(_inc, path),))
     if path in patch.max:
         return _Part(f"{name} = MAX(IFNULL({name}, ?), ?)", (partial(_max, path), partial(_max, path)))
-    for changed in _paths(patch):
-        if changed in patch.set and (path == changed or path.startswith(changed + ".")):
+    for changed in patch.set:
+        if path == changed or path.startswith(changed + "."):
             return _Part(f"{name} = ?", (partial(_column_set, changed, path),))
-        if _related(path, changed):
-            raise Invalid(f"{changed} cannot be changed so: {path} is declared as one value.", field=changed)
     return None
 
 

@@ -5,7 +5,7 @@ dicts with text keys). Its key is ``_id``; ``version`` counts replacements from 
 agency-wide) say whose it is. Single documents are written atomically; several in one call are not one transaction.
 Writes are durable when the call returns. Raises Unavailable when the engine is away, full or locked for too long, and
 Invalid for what is no document, path or number. Paths are dotted; their parts hold no quotes, backslashes or control
-characters. ``documents`` says how a kind of document, its indexes and its unique fields are declared.
+characters. Only ``_id`` is unique. ``documents`` says how a kind of document and its indexes are declared.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Collection(Protocol):
         """The documents of these ids that exist, by id."""
 
     def insert(self, scope: Scope, documents: Sequence[Document]) -> set[str]:
-        """Insert those whose ``_id`` (and unique fields) are free; returns the ids inserted, skipping the others.
+        """Insert those whose ``_id`` is free; returns the ids inserted, skipping the others.
 
         Sets ``version`` to 1. A document outside the scope raises Forbidden before anything is written.
         """
@@ -85,17 +85,14 @@ class Collection(Protocol):
 
         The version is raised by one, in the store and in the given dict. ``agency`` and ``community`` never change: a
         document that names others is not replaced. Fields that its class leaves alone (``left_alone``) stay as stored.
-        Raises Conflict, and replaces none, where a unique field is taken.
         """
 
     def patch(self, scope: Scope, patches: Sequence[Patch]) -> set[str]:
-        """Apply each in turn where its guard allows; returns the ids changed.
-
-        Raises Conflict, and applies none, where a unique field is taken.
-        """
+        """Apply each in turn where its guard allows; returns the ids changed."""
 
     def delete(self, scope: Scope, ids: Sequence[str]) -> set[str]:
-        """Remove for good; returns the ids removed."""
+        """Remove for good; returns the ids removed. Of several ids, one that another removes at the same moment may be
+        named to both; a single one is named to one."""
 
     def find(
         self,

@@ -19,6 +19,7 @@ from typing import Any
 import orjson
 
 from services.kit.errors import Invalid
+from services.kit.store.checks import parts_of
 from services.kit.store.documents import Index, collection_name, indexes_of, left_alone, looked_up_only, place_of
 from services.kit.store.encoding import NOTHING, PLAIN, column_value, found_at, in_order, side_value
 
@@ -33,10 +34,7 @@ def quoted(name: str) -> str:
 
 def json_path(path: str) -> str:
     """The path as SQLite's JSON functions take it. Raises Invalid for keys they cannot tell."""
-    parts = path.split(".")
-    if not all(parts) or any(char in '"\\' or char < " " for char in path):
-        raise Invalid("A path has no empty parts, quotes, backslashes or control characters.", field="path")
-    return "$" + "".join(f'."{part}"' for part in parts)
+    return "$" + "".join(f'."{part}"' for part in parts_of(path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +137,7 @@ class Table:
         return frozenset(index.paths[0] for index in self.scalar_indexes if index.everywhere)
 
     def index_name(self, index: Index) -> str:
-        kind = "!" if index.unique else ""
-        return quoted(f"{self.name}:{'*' if index.everywhere else ''}{','.join(index.paths)}{kind}")
+        return quoted(f"{self.name}:{'*' if index.everywhere else ''}{','.join(index.paths)}")
 
     def column_name(self, path: str) -> str:
         return path if path in OWN_COLUMNS else self.by_path[path].name
@@ -177,11 +174,9 @@ class Table:
             yield by_scope, f"CREATE INDEX {by_scope} ON {self.quoted} (_scope, _id)"
         for index in self.scalar_indexes:
             name, keys = self.index_name(index), ", ".join(self.column_name(path) for path in index.paths)
-            unique = "UNIQUE " if index.unique else ""
             prefix = "" if index.everywhere else "_scope, "
-            suffix = "" if index.unique else ", _id"
             sparse = f" WHERE {self.column_name(index.paths[0])} IS NOT NULL" if index.everywhere else ""
-            yield name, f"CREATE {unique}INDEX {name} ON {self.quoted} ({prefix}{keys}{suffix}){sparse}"
+            yield name, f"CREATE INDEX {name} ON {self.quoted} ({prefix}{keys}, _id){sparse}"
 
 
 def table_of(document_class: type) -> Table:
@@ -206,7 +201,7 @@ def table_of(document_class: type) -> Table:
 def _without_prefix(index: Index) -> Index:
     """The community and agency come first in every index anyway."""
     paths = tuple(path for path in index.paths if path not in ("agency", "community"))
-    return Index(paths, None, index.unique, index.everywhere)
+    return Index(paths, None, index.everywhere)
 
 
 def _side(document_class: type, table: str, index: Index) -> Side:

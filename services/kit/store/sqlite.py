@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from services.kit.errors import Forbidden, Invalid, Unavailable
+from services.kit.errors import Invalid, Unavailable
 from services.kit.scope import EVERY_AGENCY, Scope
+from services.kit.store.checks import check_scope, key_of, version_of
 from services.kit.store.compare import Sql
 from services.kit.store.compile import Reach
 from services.kit.store.connection import BUSY_SECONDS, Readers, connect, troubles
@@ -188,10 +189,10 @@ class SqliteCollection:
     def insert(self, scope: Scope, documents: Sequence[Document]) -> set[str]:
         if not documents:
             return set()
-        self._check_scope(scope, documents)
+        check_scope(scope, documents)
         table, rows = self._table, []
         sides: dict[Side, Places] = {side: defaultdict(list) for side in table.sides}
-        for at, document in enumerate(sorted(documents, key=_key)):
+        for at, document in enumerate(sorted(documents, key=key_of)):
             document["version"] = 1
             number = self._scopes.number(document["agency"], document.get("community") or "")
             rows.append((number, document["_id"], 1, *table.column_values(document), dumped(document)))
@@ -221,17 +222,15 @@ class SqliteCollection:
     def replace(self, scope: Scope, documents: Sequence[Document]) -> set[str]:
         if not documents:
             return set()
-        self._check_scope(scope, documents)
+        check_scope(scope, documents)
         rows = []
         for document in documents:
-            version = document.get("version")
-            if not isinstance(version, int):
-                raise Invalid("A document to replace has the version it was read at.", field="version")
+            version = version_of(document)
             number = self._scopes.number(document["agency"], document.get("community") or "")
             kept = {key: value for key, value in document.items() if key not in self._table.left_alone}
             kept["version"] = version + 1
             rows.append(
-                (dumped(kept), version + 1, *self._replaced_values(kept), _key(document), version, number, kept)
+                (dumped(kept), version + 1, *self._replaced_values(kept), key_of(document), version, number, kept)
             )
         done = self._write(lambda connection: self._replace_rows(connection, rows))
         for document in documents:
@@ -347,14 +346,6 @@ class SqliteCollection:
     def _write(self, call: Callable[[sqlite3.Connection], _T]) -> _T:
         return self._writer.run(call)
 
-    def _check_scope(self, scope: Scope, documents: Sequence[Document]) -> None:
-        whose = {(document.get("agency"), document.get("community")) for document in documents}
-        for agency, community in whose:
-            if not isinstance(agency, str) or not agency:
-                raise Invalid("Every document says whose it is: name its agency.", field="agency")
-            if not scope.allows(agency, community or None):
-                raise Forbidden("A document lies outside the scope it is written in.", field="community")
-
     def _stored_lists(self, connection: sqlite3.Connection, ids: Sequence[str], sides: tuple[Side, ...]) -> _Lists:
         """The lists that the side tables tell, as they are stored."""
         if not sides:
@@ -403,13 +394,6 @@ def _replace_statement(table: Table, columns: list[str]) -> str:
         f"UPDATE {table.quoted} SET _body = {body}, version = ?{assignments} "
         "WHERE _id = ? AND version = ? AND _scope = ?"
     )
-
-
-def _key(document: Document) -> str:
-    key = document.get("_id")
-    if not isinstance(key, str) or not key:
-        raise Invalid("Every document has an _id, a text.", field="_id")
-    return key
 
 
 def _listed(ids: Sequence[str]) -> str:

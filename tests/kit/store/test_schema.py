@@ -126,7 +126,7 @@ def test_indexes_are_read_from_the_class() -> None:
     found = indexes_of(Fan)
     assert Index(("",), through="tags") in found
     assert Index(("key", "value"), through="attributes") in found
-    assert Index(("external_id",), unique=True) in found
+    assert Index(("due",), everywhere=True) in found
     place = place_of(Fan, "attributes.value")
     assert place is not None
     assert (place.through, place.rest, place.scalar) == ("attributes", "value", False)
@@ -151,7 +151,7 @@ def _declaring(**meta: Any) -> type:
         {"indexes": ["anything"]},
         {"indexes": ["attributes"]},
         {"indexes": [("name", "tags")]},
-        {"indexes": [{"fields": ["tags"], "unique": True}]},
+        {"indexes": [{"fields": ["name"], "unique": True}]},
         {"everywhere": ["tags"]},
         {"everywhere": ["nowhere"]},
     ],

@@ -1,12 +1,11 @@
 """A process that writes to a shared store and says what was acknowledged: one line for each call that returned.
 
-``python -m tests.kit.store.writing_process <file> <name> <calls>``
+``python -m tests.contract.writing_process <address> <name> <calls>``
 """
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from services.kit.store.opening import open_store
 from services.kit.store.port import Patch
@@ -16,8 +15,8 @@ from tests.contract.store_engines import IN_CLUB
 BATCH = 20
 
 
-def main(path: Path, name: str, calls: int) -> None:
-    store = open_store(path, CLASSES)
+def main(address: str, name: str, calls: int) -> None:
+    store = open_store(address, CLASSES)
     fans, keys = store.collection(Fan), store.collection(Key)
     for at in range(calls):
         claimed = keys.insert(IN_CLUB, [fan(f"key_{at}_{each}", owner=name) for each in range(BATCH)])
@@ -31,4 +30,4 @@ def main(path: Path, name: str, calls: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,1 @@
+"""The store on MongoDB: one database for each service, its collections and indexes derived from the same documents."""
