@@ -93,7 +93,7 @@ class Stage:
             if time.perf_counter() - told > 2:
                 tell(f"imported {answer['progress']['rowsDone']} of {rows}")
                 told = time.perf_counter()
-            time.sleep(0.05)
+            time.sleep(0.1)
         wall = time.perf_counter() - began
         if state != "finished" or answer["progress"]["created"] != rows:
             raise ValueError(f"The import did not make {rows} members: {answer}")

@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -38,28 +39,24 @@ class Mail:
         return found()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "mongodb"])
-def store(request: pytest.FixtureRequest) -> str:
-    """The FANFARE_STORE that the story is told on; it is told once on each pair of engines."""
-    return fresh_mongodb() if request.param == "mongodb" else ""
+@pytest.fixture(scope="module", params=product(("sqlite", "mongodb"), ("sqlite", "kafka")), ids="-".join)
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """The story is told on each pair of engines, store and log."""
+    store, log = request.param
+    settings = {
+        "STORE": fresh_mongodb() if store == "mongodb" else "",
+        "LOG": _fresh_kafka() if log == "kafka" else "",
+    }
+    with House(tmp_path_factory.mktemp("house") / "var", settings=settings) as house:
+        yield house
+        assert house.stop() == 0, "the supervisor ends with status 0"
 
 
-@pytest.fixture(scope="module", params=["sqlite", "kafka"])
-def log(request: pytest.FixtureRequest) -> str:
-    """Its FANFARE_LOG."""
-    if request.param == "sqlite":
-        return ""
+def _fresh_kafka() -> str:
     try:
         return f"{ENGINES['kafka'].running().url}/{secrets.token_hex(6)}"
     except NotAtHand as reason:
         pytest.skip(f"kafka: {reason}")
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, store: str, log: str) -> Iterator[House]:
-    with House(tmp_path_factory.mktemp("house") / "var", settings={"STORE": store, "LOG": log}) as house:
-        yield house
-        assert house.stop() == 0, "the supervisor ends with status 0"
 
 
 @pytest.fixture(scope="module")
