@@ -13,7 +13,7 @@ import dkim
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.channels.connectors.smtp.compiling import Sender, compile_revision
@@ -159,6 +159,8 @@ words = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=120)
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(words, words), min_size=1, max_size=3), words)
+@example([("Ada", "Huy")], "{{")
+@example([("Ada", "Huy")], "{{ nothing }")
 def test_whatever_a_member_is_called_the_message_reads_back(
     tmp_path_factory: pytest.TempPathFactory, values: list[tuple[str, str]], filler: str
 ) -> None:

@@ -138,9 +138,8 @@ def test_a_list_goes_all_the_way_and_back(peer: Peer, settings: MembersSettings)
     left = stub.ListUndoLeft(calls.ListUndoLeftRequest(**of(job), page=PageRequest(size=200)), metadata=metadata)
     assert {one.code for one in left.left} == {"objection-stays", "wards-stay"}
 
-    types = events_of(settings)
-    assert types[:2] == ["CommunityCreated", "MembersImported"]
-    assert sorted(types[2:]) == ["ImportFinished", "ImportUndone"]
+    types = events_of(settings)  # of different aggregates, whose order nobody promises
+    assert sorted(types) == ["CommunityCreated", "ImportFinished", "ImportUndone", "MembersImported"]
 
 
 def events_of(settings: MembersSettings) -> list[str]:

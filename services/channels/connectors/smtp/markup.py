@@ -54,14 +54,19 @@ class Marks:
     def mark_fields(self, text: str) -> str:
         """The text with each merge field replaced by its mark; an editor may have escaped the quotes of a fallback."""
 
-        def mark(found: re.Match[str]) -> str:
+        parts: list[str] = []
+        end = 0
+        while (found := _BRACES.search(text, end)) is not None:
             field = _FIELD.fullmatch(html.unescape(found[0]))
-            if field is None:
-                return found[0]
+            if field is None:  # braces that open nothing: what follows them may
+                parts.append(text[end : found.start() + 1])
+                end = found.start() + 1
+                continue
+            parts.append(text[end : found.start()])
             self._fields.append(Field(field[1], _unquoted(field[2])))
-            return f"{_MARK}f{len(self._fields) - 1}zq"
-
-        return _BRACES.sub(mark, text)
+            parts.append(f"{_MARK}f{len(self._fields) - 1}zq")
+            end = found.end()
+        return "".join([*parts, text[end:]])
 
     def mark_links(self, markup: str) -> str:
         """The markup with the targets of its known links replaced by marks."""
