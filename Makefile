@@ -61,5 +61,5 @@ bench-count: ## Measure a rule's live count, against SQL by hand (N= members)
 bench-tracking: ## Measure the tracking redirect, against a bare one (N= members)
 bench-memory: ## Measure memory at rest, importing and sending (N= members, and a tenth)
 
-test-faults: setup ## Kill services at 200 random moments, and account for everything (KILLS=, SEED=)
-	@exec $(PY) -m tests.faults $(or $(KILLS),200) $(SEED)
+test-faults: setup ## Kill services at 200 random moments, and account for everything (KILLS=, SEED=, PAIR=sqlite-kafka)
+	@exec $(PY) -m tests.faults $(or $(KILLS),200) $(or $(SEED),0) $(PAIR)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pymongo import MongoClient
 
 from services.kit.scope import Scope
@@ -15,8 +13,7 @@ from services.kit.settings import Settings
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
 from services.kit.store.sqlite import SqliteStore
-from tests.engines import ENGINES
-from tests.engines.at_hand import NotAtHand
+from tests.engines.pairs import fresh_mongodb, running
 
 AGENCY, OTHER_AGENCY = "agc_1", "agc_2"
 CLUB, FESTIVAL = "com_club", "com_festival"
@@ -49,19 +46,6 @@ def address(engine: str, folder: Path) -> str:
     return Settings(store=fresh_mongodb()).store_url("test")
 
 
-def fresh_mongodb() -> str:
-    """The address of databases that are this test's own, as FANFARE_STORE has it."""
-    return Settings(store=mongodb().url).store_url(uuid.uuid4().hex[:16])
-
-
-def mongodb() -> Any:
-    """The MongoDB of this session, or whatever stands in for it; without one, the test that asks is skipped."""
-    try:
-        return ENGINES["mongodb"].running()
-    except NotAtHand as reason:
-        pytest.skip(f"not run on mongodb: {reason}")
-
-
 def real_or_embedded(store: Store) -> bool:
     """Whether what this store shows is proven: mongo-java-server is no MongoDB, and wrong in places."""
-    return isinstance(store, SqliteStore) or bool(mongodb().real)
+    return isinstance(store, SqliteStore) or bool(running("mongodb").real)

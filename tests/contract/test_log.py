@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import signal
 import subprocess
 import sys
@@ -18,8 +17,7 @@ import pytest
 
 from services.kit.clock import DAY, SECOND, Clock, ManualClock, SystemClock
 from services.kit.log import Event, Log, PartitionLost, Reader, Received, Terms, open_log
-from tests.engines import ENGINES
-from tests.engines.at_hand import NotAtHand
+from tests.engines.pairs import fresh_kafka
 from tests.kit.waiting import PATIENCE, until
 
 
@@ -40,20 +38,12 @@ def _sqlite(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'log.sqlite'}"
 
 
-def _kafka(_: Path) -> str:
-    return f"{ENGINES['kafka'].running().url}/{secrets.token_hex(6)}"
-
-
-FRESH: dict[str, Callable[[Path], str]] = {"sqlite": _sqlite, "kafka": _kafka}
+FRESH: dict[str, Callable[[Path], str]] = {"sqlite": _sqlite, "kafka": lambda _: fresh_kafka()}
 
 
 @pytest.fixture(params=FRESH)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    try:
-        url = FRESH[request.param](tmp_path)
-    except NotAtHand as reason:
-        pytest.skip(f"{request.param}: {reason}")
-    engine = Engine(url, [])
+    engine = Engine(FRESH[request.param](tmp_path), [])
     yield engine
     for log in engine.opened:
         log.close()

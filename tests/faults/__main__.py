@@ -1,5 +1,5 @@
-"""``python -m tests.faults [kills] [seed]``: kill until so many deaths struck a job in flight, over all services and
-both jobs. Each prints its seed and its moment; the last line is a summary in JSON."""
+"""``python -m tests.faults [kills] [seed] [store-log]``: kill until so many deaths struck a job in flight, over all
+services and both jobs. Each prints its seed and its moment; the last line is a summary in JSON."""
 
 from __future__ import annotations
 
@@ -11,24 +11,28 @@ import time
 from pathlib import Path
 
 from demo.doors import Doors
+from tests.engines import ENGINES
+from tests.engines.pairs import settings_of
 from tests.faults.killing import VICTIMS, Kills, NothingInFlight, kill_during_campaign, kill_during_import, members_of
 from tests.faults.relay import Relay
 from tests.faults.services import HANDFUL, HASTY, Services
 
+_USUAL = ("200", "0", "sqlite-sqlite")
 _ROWS = 30_000
 _RECIPIENTS = 3_000
 _STRIKES = 10
 _CONNECTIONS = 8  # of each sender
 
 
-def main(wanted: int = 200, seed: int = 0) -> int:
+def main(wanted: int, seed: int, pair: str) -> int:
+    store, _, log = pair.partition("-")
     seed = seed or time.time_ns() % 1_000_000
     chance = random.Random(seed)
     kills = Kills(seed, say=lambda line: print(line, flush=True))
     doubled = missing = unknown = recipients = rows = deaths = campaigns = imports = 0
     with tempfile.TemporaryDirectory(prefix="fanfare-faults-") as kept, Relay() as relay:
         folder = Path(kept)
-        with Services(folder / "data", HASTY) as services:
+        with Services(folder / "data", {**HASTY, **settings_of(store, log)}) as services:
             doors = Doors(services.address)
             doors.sign_in(services.operator())
             audience = members_of(services, doors, folder, _RECIPIENTS)
@@ -63,6 +67,7 @@ def main(wanted: int = 200, seed: int = 0) -> int:
         json.dumps(
             {
                 "seed": seed,
+                "pair": pair,
                 "kills": sum(kills.count.values()),
                 "in_flight": dict(kills.in_flight),
                 "imports": imports,
@@ -81,4 +86,9 @@ def main(wanted: int = 200, seed: int = 0) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*(int(argument) for argument in sys.argv[1:3])))
+    try:
+        kills, seed, pair = [*sys.argv[1:], *_USUAL[len(sys.argv) - 1 :]]
+        sys.exit(main(int(kills), int(seed), pair))
+    finally:
+        for engine in ENGINES.values():
+            engine.stop()

@@ -34,10 +34,17 @@ HASTY = {
 
 
 class Services:
-    """A platform on a folder; use as a context manager. ``settings`` are FANFARE_* variables without the prefix."""
+    """A platform on a folder; use as a context manager. ``settings`` are FANFARE_* variables without the prefix,
+    ``beside`` further processes of its services, by name."""
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        settings: Mapping[str, str] | None = None,
+        beside: Mapping[str, tuple[str, str]] | None = None,
+    ) -> None:
         self.data = data
+        self._commands = {**COMMANDS, **(beside or {})}
         self.http = f"127.0.0.1:{free_port()}"
         self.address = f"http://{self.http}"
         chosen = {"DATA": str(data), "HTTP": self.http, "LOG_LEVEL": "warning", **(settings or {})}
@@ -54,7 +61,7 @@ class Services:
             stdout=subprocess.DEVNULL,
             timeout=_READY_WITHIN_SECONDS,
         )
-        for name in COMMANDS:
+        for name in self._commands:
             self.start(name)
         return self
 
@@ -110,7 +117,7 @@ class Services:
     def _spawn(self, name: str, ready: Path) -> subprocess.Popen[bytes]:
         with self.log_of(name).open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", *COMMANDS[name]],
+                [sys.executable, "-m", *self._commands[name]],
                 cwd=_PROJECT,
                 env={**self._environment, PROGRAM: name, READY_FILE: str(ready)},
                 stdin=subprocess.DEVNULL,

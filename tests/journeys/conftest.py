@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +16,7 @@ from demo.doors import Doors, wait_until
 from demo.house import House
 from demo.receiving import receive
 from services.kit.clock import SystemClock
-from tests.contract.store_engines import fresh_mongodb
-from tests.engines import ENGINES
-from tests.engines.at_hand import NotAtHand
+from tests.engines.pairs import settings_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +39,9 @@ class Mail:
 @pytest.fixture(scope="module", params=product(("sqlite", "mongodb"), ("sqlite", "kafka")), ids="-".join)
 def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """The story is told on each pair of engines, store and log."""
-    store, log = request.param
-    settings = {
-        "STORE": fresh_mongodb() if store == "mongodb" else "",
-        "LOG": _fresh_kafka() if log == "kafka" else "",
-    }
-    with House(tmp_path_factory.mktemp("house") / "var", settings=settings) as house:
+    with House(tmp_path_factory.mktemp("house") / "var", settings=settings_of(*request.param)) as house:
         yield house
         assert house.stop() == 0, "the supervisor ends with status 0"
-
-
-def _fresh_kafka() -> str:
-    try:
-        return f"{ENGINES['kafka'].running().url}/{secrets.token_hex(6)}"
-    except NotAtHand as reason:
-        pytest.skip(f"kafka: {reason}")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,14 +12,14 @@ from pymongo import MongoClient
 from demo.house import free_port
 from services.kit.errors import Invalid, Unavailable
 from services.kit.scope import everywhere
-from services.kit.settings import Settings
 from services.kit.store.documents import FanfareDocument
 from services.kit.store.opening import open_store
 from services.kit.store.port import Patch
 from tests.contract.store_documents import CLASSES, Fan, Key, fan
-from tests.contract.store_engines import IN_CLUB, mongodb
+from tests.contract.store_engines import IN_CLUB
 from tests.engines.at_hand import NotAtHand
 from tests.engines.mongodb import JavaServer
+from tests.engines.pairs import fresh_mongodb
 
 _IMPATIENT = "?serverSelectionTimeoutMS=300&connectTimeoutMS=300"
 
@@ -89,14 +88,14 @@ def test_an_address_that_is_none_is_refused_without_its_password(address: str) -
 
 
 def test_a_closed_store_says_so() -> None:
-    store = open_store(Settings(store=mongodb().url).store_url(uuid.uuid4().hex), CLASSES)
+    store = open_store(fresh_mongodb(), CLASSES)
     store.close()
     with pytest.raises(Unavailable):
         store.collection(Fan).count(IN_CLUB)
 
 
 def test_a_document_larger_than_mongodb_takes_is_refused() -> None:
-    store = open_store(Settings(store=mongodb().url).store_url(uuid.uuid4().hex), CLASSES)
+    store = open_store(fresh_mongodb(), CLASSES)
     fans = store.collection(Fan)
     fans.insert(IN_CLUB, [fan("fan_1")])
     large = "x" * (17 * 1024 * 1024)
@@ -125,7 +124,7 @@ def _indexes(address: str) -> dict[str, list[list[str]]]:
 
 
 def test_the_indexes_are_those_that_the_class_declares() -> None:
-    address = Settings(store=mongodb().url).store_url(uuid.uuid4().hex)
+    address = fresh_mongodb()
     for _ in range(2):
         open_store(address, [Fan, Key]).close()
     found = _indexes(address)
@@ -142,7 +141,7 @@ def test_the_indexes_are_those_that_the_class_declares() -> None:
 
 
 def test_an_index_that_is_no_longer_declared_goes() -> None:
-    address = Settings(store=mongodb().url).store_url(uuid.uuid4().hex)
+    address = fresh_mongodb()
     for index in ("name", "place"):
         body: dict[str, Any] = {
             "SCHEMA_VERSION": 1,
