@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from fanfare.channels.v1 import account_service_pb2, delivery_service_pb2
@@ -35,6 +33,7 @@ from services.kit.rpc.server import RpcServer, Service
 from services.kit.rpc.trust import Signer, Verifier
 from services.kit.rpc.walls import Walls
 from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
+from services.kit.secret_files import made_once
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
 from services.kit.tokens import KeyRing, LinkTokens, ProofTokens, ReturnPaths
@@ -173,15 +172,7 @@ def wire(settings: ChannelsSettings) -> Parts:
 def _address_key(folder: Path) -> bytes:
     """The key under which suppressed addresses are hashed; made at the first start, and kept for good."""
     path = folder / "suppressed-addresses.secret"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        draft = folder / f".suppressed-addresses.{os.getpid()}"  # written whole before it is seen
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-        with suppress(FileExistsError):  # another process was quicker
-            os.link(draft, path)
-        draft.unlink()
-    key = path.read_bytes()
+    key = made_once(path, lambda: secrets.token_bytes(_KEY_BYTES))
     if len(key) != _KEY_BYTES:
         raise Invalid(f"The file {path} is damaged: put its backup back, or suppressed addresses are not recognised.")
     return key

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +30,7 @@ from services.kit.rpc.answered import AnsweredRequests
 from services.kit.rpc.server import RpcServer, Service
 from services.kit.rpc.trust import Verifier
 from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
+from services.kit.secret_files import made_once
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
 from services.members.domain.law import read_laws
@@ -169,12 +168,7 @@ def _service(contract: ModuleType, name: str) -> ServiceDescriptor:
 def _address_key(folder: Path) -> bytes:
     """The key under which erased addresses are hashed; made at the first start, and kept for good."""
     path = folder / "erased-addresses.secret"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-    key = path.read_bytes()
+    key = made_once(path, lambda: secrets.token_bytes(_KEY_BYTES))
     if len(key) != _KEY_BYTES:
         raise Invalid(f"The file {path} is damaged: put its backup back, or erased addresses are not recognised.")
     return key
