@@ -22,6 +22,7 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.consume import Consumer
 from services.kit.errors import Invalid
 from services.kit.files import Files, FolderFiles
+from services.kit.health import Health, needs_of
 from services.kit.ids import Ids
 from services.kit.log import open_log
 from services.kit.outbox import Relay
@@ -29,8 +30,8 @@ from services.kit.process import Parts
 from services.kit.rpc.answered import AnsweredRequests
 from services.kit.rpc.server import RpcServer, Service
 from services.kit.rpc.trust import Verifier
-from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
 from services.kit.secret_files import made_once
+from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
 from services.members.domain.law import read_laws
@@ -119,6 +120,7 @@ def wire(settings: MembersSettings) -> Parts:
     store = open_store(settings.store_url(SERVICE), DOCUMENTS)
     log = open_log(settings.log_url, clock=clock, terms=settings.log_terms)
     leases = store.collection(LeaseDocument)
+    health = Health(needs_of(leases, log, SERVICE, SERVICE))
     answered = AnsweredRequests(store.collection(AnsweredRequestDocument), clock)
     relay = Relay(SERVICE, log, [store.collection(document) for document in WITH_OUTBOX], leases, EVENTS_OUT, clock)
     room = room_of(store, clock, _address_key(settings.keys_folder), relay.nudge)
@@ -148,6 +150,7 @@ def wire(settings: MembersSettings) -> Parts:
         ],
         Verifier(settings.keys_folder, clock),
         answered=answered,
+        health=health,
         threads=settings.rpc_threads,
     )
     sweeper = Sweeper(room, leases, settings.sweep_hour, [partial(sweep_imports, imports)])
@@ -157,7 +160,7 @@ def wire(settings: MembersSettings) -> Parts:
         log.close()
         store.close()
 
-    return Parts(server, workers, close)
+    return Parts(server, workers, close, health)
 
 
 def _service(contract: ModuleType, name: str) -> ServiceDescriptor:
