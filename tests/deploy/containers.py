@@ -21,15 +21,15 @@ from tests.deploy.written import DEPLOY, DOCKERFILE, IMAGE_ENVIRONMENT, OURS
 
 PROJECT = DEPLOY.parent
 _CONFINE = """
-mount --bind "$DATA" /mnt && mount --bind "$TREE" /srv && mount --bind "$OWN" /tmp || exit 90
-mount -o remount,bind,ro / && mount -o remount,bind,ro /srv || exit 90
-cd /srv && exec "$@"
+for place in "$DATA" "$OWN" "$TREE"; do mount --bind "$place" "$place" || exit 90; done
+mount -o remount,bind,ro / && mount -o remount,bind,ro "$TREE" || exit 90
+cd "$TREE" && exec "$@"
 """
 
 
 def _why_not() -> str:
-    if sys.platform != "linux" or not (shutil.which("unshare") and Path("/mnt").is_dir() and Path("/srv").is_dir()):
-        return "needs Linux with unshare, /mnt and /srv"
+    if sys.platform != "linux" or not shutil.which("unshare"):
+        return "needs Linux with unshare"
     tried = subprocess.run(("unshare", "-rm", "true"), capture_output=True, text=True)
     return tried.stderr.strip() if tried.returncode else ""
 
@@ -41,11 +41,11 @@ class Containers:
     """All that run on one data folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.data, self._tree, self._folder = folder / "data", folder / "tree", folder
+        self.data, self.tree, self._folder = folder / "data", folder / "tree", folder
         self.data.mkdir()
         for part in re.findall(r"^COPY --from=build \S+ /opt/fanfare/(\w+)$", DOCKERFILE, re.MULTILINE):
             if part != "venv":
-                shutil.copytree(PROJECT / part, self._tree / part, ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(PROJECT / part, self.tree / part, ignore=shutil.ignore_patterns("__pycache__"))
         self.http = f"127.0.0.1:{free_port()}"
         self._ports = {port: free_port() for port in ("7001", "7002", "7003")}
         self._running: dict[str, subprocess.Popen[str]] = {}
@@ -55,15 +55,14 @@ class Containers:
         said = {**IMAGE_ENVIRONMENT, **OURS[name]["environment"]}
         here = {variable: self._here(value) for variable, value in said.items()}
         del here["FANFARE_STORE"], here["FANFARE_LOG"]
-        shown = (Path("/mnt"), Path("/srv"), Path("/tmp")) if not CONFINED else (self.data, self._tree, self.own(name))
-        data, tree, own = shown
         return {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": f"{tree}:{tree}/gen:{sysconfig.get_path('purelib')}",
+            "PYTHONPATH": f"{self.tree}:{self.tree}/gen:{sysconfig.get_path('purelib')}",
             "PYTHONDONTWRITEBYTECODE": "1",
             **here,
-            "FANFARE_DATA": str(data),
-            "FANFARE_HEALTH_FILE": str(own / "fanfare.health"),
+            "TMPDIR": str(self.own(name)),
+            "FANFARE_DATA": str(self.data),
+            "FANFARE_HEALTH_FILE": str(self.own(name) / "fanfare.health"),
         }
 
     def own(self, name: str) -> Path:
@@ -103,8 +102,8 @@ class Containers:
         return python if CONFINED else ["unshare", "-rm", "sh", "-c", _CONFINE, "sh", *python]
 
     def _how(self, name: str) -> Mapping[str, object]:
-        places = {"DATA": str(self.data), "TREE": str(self._tree), "OWN": str(self.own(name))}
-        return {"env": {**self.environment(name), **places}, "cwd": self._tree, "text": True}
+        places = {"DATA": str(self.data), "TREE": str(self.tree), "OWN": str(self.own(name))}
+        return {"env": {**self.environment(name), **places}, "cwd": self.tree, "text": True}
 
     def _here(self, value: str) -> str:
         address = re.fullmatch(r"[a-z0-9.]+:(\d{4})", value)

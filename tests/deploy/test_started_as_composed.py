@@ -59,7 +59,7 @@ def test_each_becomes_healthy_in_its_turn_and_then_all_are_asked_and_stopped(con
 def test_they_wrote_nothing_but_what_a_container_may_write(containers: Containers) -> None:
     if CONFINED:
         pytest.skip(f"a read-only root could not be tried here: {CONFINED}")
-    tried = containers.run("init", ["-c", "open('/srv/services/more', 'w')"])
+    tried = containers.run("init", ["-c", f"open('{containers.tree}/services/more', 'w')"])
     assert "Read-only file system" in tried.stderr
     assert not (containers.data / "logs").exists()  # they tell it to standard error
 
