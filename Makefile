@@ -31,7 +31,7 @@ proto: gen/.ready ## Generate code from proto/ into gen/
 
 lock: $(VENV)/.ready ## Pin versions and hashes of requirements/*.in
 	$(PY) -m pip install --quiet uv
-	for set in runtime dev; do $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	for set in runtime build dev; do $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate requirements/$$set.in -o requirements/$$set.txt; done
 
 run: setup ## Start Fanfare on this machine, until Ctrl-C (FANFARE_DATA, FANFARE_HTTP)

@@ -27,6 +27,7 @@ from services.campaigns.use_cases.desk import Channels, Desk, Members
 from services.campaigns.workers import Recounter, planner, scheduler
 from services.kit.clock import SECOND, Clock, SystemClock
 from services.kit.consume import Consumer
+from services.kit.health import Health, needs_of
 from services.kit.ids import Ids
 from services.kit.log import open_log
 from services.kit.outbox import Relay
@@ -114,6 +115,7 @@ def wire(settings: CampaignsSettings) -> Parts:
     store = open_store(settings.store_url(SERVICE), DOCUMENTS)
     log = open_log(settings.log_url, clock=clock, terms=settings.log_terms)
     leases = store.collection(LeaseDocument)
+    health = Health(needs_of(leases, log, SERVICE, SERVICE))
     signer = Signer(settings.keys_folder, SERVICE, clock)
     members, channels = Peer(settings.address("members"), signer), Peer(settings.address("channels"), signer)
     relay = Relay(SERVICE, log, [store.collection(each) for each in WITH_OUTBOX], leases, EVENTS_OUT, clock)
@@ -137,6 +139,7 @@ def wire(settings: CampaignsSettings) -> Parts:
         Verifier(settings.keys_folder, clock),
         answered=answered,
         walls=Walls(asked.owns),
+        health=health,
         threads=settings.rpc_threads,
     )
 
@@ -147,7 +150,7 @@ def wire(settings: CampaignsSettings) -> Parts:
         store.close()
 
     workers = (relay, consumer, planner(desk, leases, lease), scheduler(desk, leases, lease), recounter, answered)
-    return Parts(server, workers, close)
+    return Parts(server, workers, close, health)
 
 
 def _service(contract: ModuleType, name: str) -> ServiceDescriptor:

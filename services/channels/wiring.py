@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from fanfare.channels.v1 import account_service_pb2, delivery_service_pb2
@@ -25,6 +23,7 @@ from services.channels.use_cases.room import Campaigns, Members, Room
 from services.kit.clock import SECOND, Clock, SystemClock
 from services.kit.consume import Consumer
 from services.kit.errors import Invalid
+from services.kit.health import Health, needs_of
 from services.kit.ids import Ids
 from services.kit.log import open_log
 from services.kit.outbox import Relay
@@ -34,6 +33,7 @@ from services.kit.rpc.client import Peer
 from services.kit.rpc.server import RpcServer, Service
 from services.kit.rpc.trust import Signer, Verifier
 from services.kit.rpc.walls import Walls
+from services.kit.secret_files import made_once
 from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
@@ -120,15 +120,10 @@ def wire(settings: ChannelsSettings) -> Parts:
     clock = SystemClock()
     store = open_store(settings.store_url(SERVICE), DOCUMENTS)
     log = open_log(settings.log_url, clock=clock, terms=settings.log_terms)
+    leases = store.collection(LeaseDocument)
+    health = Health(needs_of(leases, log, SERVICE, SERVICE))
     answered = AnsweredRequests(store.collection(AnsweredRequestDocument), clock)
-    relay = Relay(
-        SERVICE,
-        log,
-        [store.collection(document) for document in _WITH_OUTBOX],
-        store.collection(LeaseDocument),
-        EVENTS_OUT,
-        clock,
-    )
+    relay = Relay(SERVICE, log, [store.collection(each) for each in _WITH_OUTBOX], leases, EVENTS_OUT, clock)
     signer = Signer(settings.keys_folder, SERVICE, clock)
     members, campaigns = (Peer(settings.address(name), signer) for name in ("members", "campaigns"))
     nudged: list[Callable[[], None]] = [relay.nudge]
@@ -158,6 +153,7 @@ def wire(settings: ChannelsSettings) -> Parts:
         Verifier(settings.keys_folder, clock),
         answered=answered,
         walls=Walls(asked.owns),
+        health=health,
         threads=settings.rpc_threads,
     )
 
@@ -167,21 +163,13 @@ def wire(settings: ChannelsSettings) -> Parts:
         log.close()
         store.close()
 
-    return Parts(server, (relay, consumer, sender, answered), close)
+    return Parts(server, (relay, consumer, sender, answered), close, health)
 
 
 def _address_key(folder: Path) -> bytes:
     """The key under which suppressed addresses are hashed; made at the first start, and kept for good."""
     path = folder / "suppressed-addresses.secret"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        draft = folder / f".suppressed-addresses.{os.getpid()}"  # written whole before it is seen
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-        with suppress(FileExistsError):  # another process was quicker
-            os.link(draft, path)
-        draft.unlink()
-    key = path.read_bytes()
+    key = made_once(path, lambda: secrets.token_bytes(_KEY_BYTES))
     if len(key) != _KEY_BYTES:
         raise Invalid(f"The file {path} is damaged: put its backup back, or suppressed addresses are not recognised.")
     return key

@@ -74,6 +74,7 @@ def serve() -> None:
             server=parts.server,
             workers=parts.workers,
             close=parts.close,
+            health=parts.health,
             drain_seconds=settings.drain_seconds,
         )
     )

@@ -32,6 +32,7 @@ from services.gateway.web.app import make_app
 from services.gateway.web.serving import HttpServer
 from services.kit.clock import Clock, SystemClock
 from services.kit.consume import Consumer
+from services.kit.health import Health, needs_of
 from services.kit.ids import Ids
 from services.kit.log import open_log
 from services.kit.outbox import Relay
@@ -106,7 +107,9 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
     rooms = Rooms({room: Peer(settings.address(room), signer) for room in ROOMS})
     access = access_of(store, ids, clock)
     unsubscribes = store.collection(kept.UnsubscribeDocument)
-    relay = Relay(SERVICE, log, [unsubscribes], store.collection(LeaseDocument), EVENTS_OUT, clock)
+    leases = store.collection(LeaseDocument)
+    health = Health(needs_of(leases, log, SERVICE, SERVICE))
+    relay = Relay(SERVICE, log, [unsubscribes], leases, EVENTS_OUT, clock)
     wishes = Wishes(rooms, signer, unsubscribes, ids, clock, relay.nudge)
     pauses = Pauses(store.collection(kept.PauseDocument), lambda: wishes, clock)
     acceptances = Acceptances(lambda facts, member: _ask_acceptance(rooms, signer, facts, member), clock)
@@ -125,7 +128,7 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
     links = Links(tokens, runs, visits, Agents(), clock)
     public = PublicDesk(tokens, runs, visits, links, wishes, pauses, access.people, rooms, signer, clock)
     graph = Graph(schema.core())
-    app = make_app(graph, desk, public, settings.upload_megabytes * 1024 * 1024)
+    app = make_app(graph, desk, public, health, settings.upload_megabytes * 1024 * 1024)
     server = HttpServer(app.wsgi_app, settings.http, threads=settings.http_threads)
 
     def close() -> None:
@@ -133,9 +136,8 @@ def wire_gateway(settings: GatewaySettings, clock: Clock | None = None) -> Gatew
         log.close()
         store.close()
 
-    return Gateway(
-        app, graph, desk, public, Parts(server, (visits, relay, pauses, consumer, access.credentials), close)
-    )
+    workers = (visits, relay, pauses, consumer, access.credentials)
+    return Gateway(app, graph, desk, public, Parts(server, workers, close, health))
 
 
 def _ask_run(rooms: Rooms, signer: Signer, run: str) -> RunFacts:

@@ -69,7 +69,10 @@ def _mask(value: Any) -> Any:
 
 
 def start_logging(service: str, settings: Settings) -> None:
-    """Write this process's lines to its standard error, and as JSON to ``<data>/logs/<service>.log``, which rotates."""
+    """Write this process's lines to its standard error, and as JSON to ``<data>/logs/<service>.log``, which rotates.
+
+    Not to the file where ``log_files`` is off: no two machines may write one.
+    """
     coloured = sys.stderr.isatty() or bool(os.environ.get("FORCE_COLOR"))
     on_screen = logging.StreamHandler(sys.stderr)
     if settings.log_format == "json":
@@ -81,7 +84,8 @@ def start_logging(service: str, settings: Settings) -> None:
         root.removeHandler(handler)
         handler.close()
     root.addHandler(on_screen)
-    root.addHandler(_log_file(settings.data / "logs" / f"{service}.log"))
+    if settings.log_files:
+        root.addHandler(_log_file(settings.data / "logs" / f"{service}.log"))
     root.setLevel(settings.log_level.upper())
     logging.captureWarnings(True)
     structlog.configure(

@@ -14,17 +14,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import structlog
 
 from services.kit.errors import FanfareError, Invalid
+from services.kit.health import Health
 from services.kit.logs import start_logging
 from services.kit.parked import COMMANDS
 from services.kit.settings import Settings, load
-from services.kit.supervised import PROGRAM, READY_FILE, SUPERVISOR, WRONG_SETTING
+from services.kit.supervised import HEALTH_FILE, PROGRAM, READY_FILE, SUPERVISOR, WRONG_SETTING
 
 MODES = ("serve", "work", "both")
 
@@ -59,6 +60,7 @@ class Parts:
     server: Server | None
     workers: Sequence[Worker]
     close: Callable[[], None]
+    health: Health = field(default_factory=Health)
 
 
 S = TypeVar("S", bound=Settings)
@@ -84,6 +86,7 @@ def main(
                 server=parts.server if mode != "work" else None,
                 workers=parts.workers if mode != "serve" else (),
                 close=parts.close,
+                health=parts.health,
                 drain_seconds=settings.drain_seconds,
             )
         )
@@ -106,12 +109,15 @@ def live(
     server: Server | None,
     workers: Sequence[Worker],
     close: Callable[[], None] = lambda: None,
+    health: Health | None = None,
     drain_seconds: float = 10.0,
 ) -> int:
     """Serve and work until SIGTERM, SIGINT or the supervisor's end; the exit status. Called by the main thread."""
     asked = threading.Event()
     stop = threading.Event()
+    health = health or Health()
     _stop_on_signals(asked)
+    tell_health(health)
     die_with_parent()
     if server is not None:
         server.start()
@@ -120,12 +126,18 @@ def live(
         thread.daemon = True  # one that hangs must not keep the process
         thread.start()
     settle_memory()
+    health.start(stop)
     announce_ready()
     logger.info("ready", service=service, workers=[worker.name for worker in workers])
     while not asked.wait(1.0):
+        if all(thread.is_alive() for thread in threads):
+            health.beat()
+        tell_health(health)
         if _orphaned():
             logger.warning("supervisor_gone", service=service)
             break
+    health.end()
+    tell_health(health)
     return _wind_down(service, server, threads, stop, close, drain_seconds)
 
 
@@ -144,6 +156,12 @@ def announce_ready() -> None:
     """Tell the supervisor that this service answers."""
     if path := os.environ.get(READY_FILE):
         Path(path).write_text(f"{os.getpid()}\n")
+
+
+def tell_health(health: Health) -> None:
+    """Tell whoever probes this container by its file; a process that is stuck lets it grow old."""
+    if (path := os.environ.get(HEALTH_FILE)) and health.live:
+        health.write(Path(path))
 
 
 def die_with_parent() -> None:

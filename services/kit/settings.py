@@ -50,6 +50,9 @@ class Settings(BaseSettings):
         default="info", description="One of debug, info, warning, error."
     )
     log_format: Literal["text", "json"] = Field(default="text", description="text for people, or json for machines.")
+    log_files: bool = Field(
+        default=True, description="yes or no: whether lines also go to files in the data folder's logs."
+    )
     handful: int = Field(default=100, ge=1, le=200, description="How many messages a sender takes at once, 1 to 200.")
     senders: int = Field(
         default_factory=lambda: min(os.cpu_count() or 1, _SENDERS),

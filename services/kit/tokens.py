@@ -64,7 +64,7 @@ def add_key(folder: Path) -> int:
     if kid > _GREATEST_KID:
         raise ValueError(f"{folder} has used up its {_GREATEST_KID} key ids: start a new folder.")
     # Written whole under another name first: who sees <kid>.key sees all of it.
-    draft = folder / f".{kid}.{os.getpid()}.{threading.get_ident()}"
+    draft = folder / f".{kid}.{os.urandom(8).hex()}"
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(os.urandom(_KEY_BYTES))
         file.flush()

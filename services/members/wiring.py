@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +22,7 @@ from services.kit.clock import Clock, SystemClock
 from services.kit.consume import Consumer
 from services.kit.errors import Invalid
 from services.kit.files import Files, FolderFiles
+from services.kit.health import Health, needs_of
 from services.kit.ids import Ids
 from services.kit.log import open_log
 from services.kit.outbox import Relay
@@ -31,6 +30,7 @@ from services.kit.process import Parts
 from services.kit.rpc.answered import AnsweredRequests
 from services.kit.rpc.server import RpcServer, Service
 from services.kit.rpc.trust import Verifier
+from services.kit.secret_files import made_once
 from services.kit.store.machinery import AnsweredRequestDocument, DeadLetterDocument, LeaseDocument
 from services.kit.store.opening import open_store
 from services.kit.store.port import Store
@@ -120,6 +120,7 @@ def wire(settings: MembersSettings) -> Parts:
     store = open_store(settings.store_url(SERVICE), DOCUMENTS)
     log = open_log(settings.log_url, clock=clock, terms=settings.log_terms)
     leases = store.collection(LeaseDocument)
+    health = Health(needs_of(leases, log, SERVICE, SERVICE))
     answered = AnsweredRequests(store.collection(AnsweredRequestDocument), clock)
     relay = Relay(SERVICE, log, [store.collection(document) for document in WITH_OUTBOX], leases, EVENTS_OUT, clock)
     room = room_of(store, clock, _address_key(settings.keys_folder), relay.nudge)
@@ -149,6 +150,7 @@ def wire(settings: MembersSettings) -> Parts:
         ],
         Verifier(settings.keys_folder, clock),
         answered=answered,
+        health=health,
         threads=settings.rpc_threads,
     )
     sweeper = Sweeper(room, leases, settings.sweep_hour, [partial(sweep_imports, imports)])
@@ -158,7 +160,7 @@ def wire(settings: MembersSettings) -> Parts:
         log.close()
         store.close()
 
-    return Parts(server, workers, close)
+    return Parts(server, workers, close, health)
 
 
 def _service(contract: ModuleType, name: str) -> ServiceDescriptor:
@@ -169,12 +171,7 @@ def _service(contract: ModuleType, name: str) -> ServiceDescriptor:
 def _address_key(folder: Path) -> bytes:
     """The key under which erased addresses are hashed; made at the first start, and kept for good."""
     path = folder / "erased-addresses.secret"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-    key = path.read_bytes()
+    key = made_once(path, lambda: secrets.token_bytes(_KEY_BYTES))
     if len(key) != _KEY_BYTES:
         raise Invalid(f"The file {path} is damaged: put its backup back, or erased addresses are not recognised.")
     return key

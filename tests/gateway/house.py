@@ -19,6 +19,7 @@ from services.kit.clock import SystemClock
 from services.kit.ids import Ids
 from services.kit.log import Log, open_log
 from services.kit.process import Parts
+from tests.kit.waiting import until
 
 ROOMS = ("members", "campaigns", "channels")
 Answer = dict[str, Any]
@@ -124,6 +125,7 @@ def open_house(data: Path, rooms: tuple[str, ...] = ROOMS) -> Iterator[House]:
         gateway = wire_gateway(settings)
         opened.append((gateway.parts, _start(gateway.parts, stop)))
         log = open_log(settings.log_url, terms=settings.log_terms)
+        until(lambda: not gateway.parts.health.away())
         yield House(data, gateway, founding, rooms, settings, log)
         log.close()
     finally:
@@ -142,7 +144,13 @@ def _settings_of(room: str, environment: Mapping[str, Any]) -> Any:
 
 
 def _start(parts: Parts, stop: threading.Event) -> list[threading.Thread]:
+    def keep_beating() -> None:
+        while not stop.wait(1.0):
+            parts.health.beat()
+
     threads = [threading.Thread(target=worker.run, args=(stop,), daemon=True) for worker in parts.workers]
+    threads.append(threading.Thread(target=keep_beating, daemon=True))
     for thread in threads:
         thread.start()
+    parts.health.start(stop)
     return threads

@@ -52,7 +52,7 @@ def routes(house: House) -> Iterator[tuple[str, set[str]]]:
 
 def test_every_route_is_tried_here(house: House) -> None:
     assert {re.sub(r"<.*?>", "<>", path) for path, _ in routes(house)} == {
-        *("/", "/healthz", "/robots.txt", "/graphql", "/explorer/<>", "/assets/<>"),
+        *("/", "/livez", "/readyz", "/readyz/<>", "/robots.txt", "/graphql", "/explorer/<>", "/assets/<>"),
         *("/v1/events", "/v1/files", "/v1/exports"),
         *("/l/<>", "/o/<>", "/u/<>", "/p/<>", "/s/<>", "/i/<>"),
     }

@@ -124,6 +124,13 @@ def test_a_screen_reads_easily_and_the_file_is_for_machines(tmp_path: Path, capf
     assert path.stat().st_mode & 0o077 == 0
 
 
+def test_in_a_container_lines_go_to_standard_error_alone(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    start_logging("members", Settings(data=tmp_path, log_files=False, log_format="json"))
+    structlog.get_logger("services.members").info("ready")
+    assert '"event": "ready"' in capfd.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_level_decides_what_is_written(tmp_path: Path) -> None:
     path = started(tmp_path, log_level="warning")
     log = structlog.get_logger("services.test")

@@ -7,12 +7,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from services.kit.owners import is_gone, new_owner
+from services.kit.probe import trouble
 from tests.kit.waiting import until
 
 PATIENCE = 30
@@ -20,6 +22,7 @@ PATIENCE = 30
 PRELUDE = """
 import sys, threading, time
 from pathlib import Path
+from services.kit.health import Health, Pace
 from services.kit.process import Parts, live, main
 from services.kit.settings import Settings
 
@@ -134,6 +137,46 @@ def test_readiness_is_told_once_the_server_answers(
     service = process(body, str(ready), FANFARE_READY_FILE=str(ready))
     assert read_until(service, "works")[0] == "not yet"
     until(lambda: ready.exists() and ready.read_text().strip() == str(service.pid))
+    service.terminate()
+
+
+def test_health_is_told_in_a_file_from_the_start_to_the_end(
+    process: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    told, here = tmp_path / "health", tmp_path / "here"
+    body = """
+    def ask():
+        if not Path(sys.argv[1]).exists(): raise OSError("away")
+    health = Health({"store": ask}, Pace(every=0.01))
+    sys.exit(live("members", server=None, workers=[Worker()], health=health))
+    """
+    service = process(body, str(here), FANFARE_HEALTH_FILE=str(told))
+    read_until(service, "works")
+    assert trouble("live", told) == ""
+    assert trouble("ready", told) == "waits for: store"
+    here.touch()
+    until(lambda: trouble("ready", told) == "")
+    here.unlink()
+    until(lambda: trouble("ready", told) == "waits for: store")
+    assert trouble("live", told) == ""
+    service.terminate()
+    service.communicate(timeout=PATIENCE)
+    assert "stopping" in trouble("ready", told)
+
+
+def test_a_process_whose_worker_is_gone_is_stuck(process: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    told = tmp_path / "health"
+    body = """
+    class Gone(Worker):
+        def run(self, stop):
+            say("works")
+            raise SystemExit
+    sys.exit(live("members", server=None, workers=[Gone()], health=Health(pace=Pace(stuck=0.5))))
+    """
+    service = process(body, FANFARE_HEALTH_FILE=str(told))
+    read_until(service, "works")
+    until(lambda: told.exists() and time.time() - told.stat().st_mtime > 3)  # nobody writes it any more
+    assert service.poll() is None
     service.terminate()
 
 

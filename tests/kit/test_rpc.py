@@ -18,6 +18,7 @@ from services.kit.rpc.server import Caller, RpcServer, Service
 from services.kit.rpc.trust import TOKEN_LIFE, WHOLE_AGENCY, Signer, Verifier, make_key
 from services.kit.rpc.walls import Walls
 from services.kit.scope import EVERY_AGENCY, Scope, stored_scope
+from tests.kit.waiting import until
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["CommunityService"]
 
@@ -143,6 +144,31 @@ def test_a_service_that_is_away_is_unavailable(keys: Path, clock: ManualClock) -
             pb.ListCommunitiesRequest(), metadata=operator(peer, ADMIN), timeout=2
         )
     assert failure.value.kind is Kind.UNAVAILABLE
+    peer.close()
+
+
+def test_calls_go_to_every_process_of_a_name_and_past_one_that_ended(keys: Path, clock: ManualClock) -> None:
+    rooms = [Communities(), Communities()]
+    servers = [RpcServer("127.0.0.1:0", [Service(DESCRIPTOR, room)], Verifier(keys, clock)) for room in rooms]
+    for server in servers:
+        server.start()
+    peer = Peer(f"ipv4:{','.join(server.address for server in servers)}", Signer(keys, "gateway", clock))
+    stub, metadata = peer.stub(CommunityServiceStub), operator(peer, ADMIN)
+
+    def create() -> None:
+        stub.CreateCommunity(pb.CreateCommunityRequest(name="Judo"), metadata=metadata)
+
+    def both_were_asked() -> bool:
+        create()
+        return all(room.created for room in rooms)
+
+    until(both_were_asked)
+    servers[0].stop(0)
+    before = rooms[1].created
+    for _ in range(10):
+        create()
+    assert rooms[1].created == before + 10
+    servers[1].stop(0)
     peer.close()
 
 

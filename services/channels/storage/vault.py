@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from services.kit.errors import Invalid
+from services.kit.secret_files import made_once
 
 
 class SecretUnreadable(Invalid):
@@ -19,14 +18,8 @@ class Vault:
     """Seals and opens texts with the keys of ``folder`` (``<number>.fernet``); makes the first where there is none."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not list(folder.glob("*.fernet")):
-            draft = folder / f".{os.getpid()}"  # written whole before it is seen
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(Fernet.generate_key())
-            with suppress(FileExistsError):  # another process was quicker
-                os.link(draft, folder / "1.fernet")
-            draft.unlink()
+            made_once(folder / "1.fernet", Fernet.generate_key)
         newest_first = sorted(folder.glob("*.fernet"), key=lambda path: int(path.stem), reverse=True)
         self._fernet = MultiFernet([Fernet(path.read_bytes()) for path in newest_first])
 

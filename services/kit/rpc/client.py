@@ -18,8 +18,9 @@ Stub = TypeVar("Stub")
 Metadata = tuple[tuple[str, str], ...]
 DEADLINE_SECONDS = 10.0
 
-_RETRY_UNAVAILABLE = json.dumps(
+_HOW_TO_CALL = json.dumps(
     {
+        "loadBalancingConfig": [{"round_robin": {}}],  # every process that a name leads to gets its share
         "methodConfig": [
             {
                 "name": [{}],
@@ -31,7 +32,7 @@ _RETRY_UNAVAILABLE = json.dumps(
                     "retryableStatusCodes": ["UNAVAILABLE"],
                 },
             }
-        ]
+        ],
     }
 )
 
@@ -44,7 +45,7 @@ class Peer:
         self._channel = grpc.insecure_channel(
             address,
             options=[
-                ("grpc.service_config", _RETRY_UNAVAILABLE),
+                ("grpc.service_config", _HOW_TO_CALL),
                 ("grpc.max_receive_message_length", LARGEST_MESSAGE),
                 ("grpc.max_send_message_length", LARGEST_MESSAGE),
                 ("grpc.max_reconnect_backoff_ms", 1_000),

@@ -18,16 +18,20 @@ import structlog
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health as grpc_health
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.kit.errors import FanfareError, Forbidden, Unauthenticated, Unavailable
+from services.kit.health import Health
 from services.kit.rpc.status import internal_status, status_of
 from services.kit.rpc.trust import Identity, Verifier
 from services.kit.rpc.walls import Walls
 from services.kit.scope import Scope
 
 LARGEST_MESSAGE = 16 * 1024 * 1024
+LIVE = "live"
+_CONNECTION_AGE_MS = 300_000  # then callers look the name up again, and find processes that came since
 GRANT_OPTION = 51_000  # fanfare.access.v1.grant
 
 log = structlog.get_logger(__name__)
@@ -66,6 +70,21 @@ class Service:
     api: object
 
 
+class _HealthDoor(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # the library ships no types
+    """``grpc.health.v1.Health/Check``: of the whole process under "", of ``live`` or one of its needs alone."""
+
+    def __init__(self, known: Health) -> None:
+        self._known = known
+
+    def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 # the contract's name
+        asked, known = request.service, self._known
+        if asked not in ("", LIVE, *known.needs):
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Ask of nothing, which is all of it, of {LIVE}, or of a need.")
+        serves = known.live and (asked == LIVE or not known.away(asked))
+        statuses = health_pb2.HealthCheckResponse
+        return statuses(status=statuses.SERVING if serves else statuses.NOT_SERVING)
+
+
 class RpcServer:
     """A gRPC server with authentication, grants, errors of the field, health and reflection.
 
@@ -80,6 +99,7 @@ class RpcServer:
         *,
         answered: AnsweredBefore | None = None,
         walls: Walls | None = None,
+        health: Health | None = None,
         threads: int = 16,
     ) -> None:
         self._verifier = verifier
@@ -89,21 +109,21 @@ class RpcServer:
             ThreadPoolExecutor(threads, thread_name_prefix="rpc"),
             options=[
                 ("grpc.so_reuseport", 0),
+                ("grpc.max_connection_age_ms", _CONNECTION_AGE_MS),
                 ("grpc.max_receive_message_length", LARGEST_MESSAGE),
                 ("grpc.max_send_message_length", LARGEST_MESSAGE),
             ],
         )
-        self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._health = health or Health()
+        health_pb2_grpc.add_HealthServicer_to_server(_HealthDoor(self._health), self._server)
         names = [service.descriptor.full_name for service in services]
         for service in services:
             handlers = {method.name: self._handler(method, service.api) for method in service.descriptor.methods}
             self._server.add_generic_rpc_handlers(
                 (grpc.method_handlers_generic_handler(service.descriptor.full_name, handlers),)
             )
-        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME, health.SERVICE_NAME], self._server)
+        reflection.enable_server_reflection([*names, reflection.SERVICE_NAME, grpc_health.SERVICE_NAME], self._server)
         self.address = address
-        self._names = names
 
     def start(self) -> None:
         """Take the address, and answer there: a process that only works beside this one leaves it alone.
@@ -119,12 +139,10 @@ class RpcServer:
         if self.address.endswith(":0"):
             self.address = f"{self.address.rpartition(':')[0]}:{port}"
         self._server.start()
-        for name in ("", *self._names):
-            self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     def stop(self, grace_seconds: float = 5.0) -> None:
         """Refuse new calls, let those under way end within the grace."""
-        self._health.enter_graceful_shutdown()
+        self._health.end()
         self._server.stop(grace_seconds).wait()
 
     def _handler(self, method: MethodDescriptor, api: object) -> grpc.RpcMethodHandler[Any, Any]:
