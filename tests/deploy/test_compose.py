@@ -13,8 +13,6 @@ import pytest
 from services.kit.settings import load
 from tests.deploy.written import COMPOSE, DEPLOY, DOCKERFILE, OURS, in_order, is_command, settings_of, variables
 
-ENGINES = ("FANFARE_STORE", "FANFARE_LOG")
-
 
 def test_the_file_follows_the_specification_of_compose() -> None:
     checker = Path(sys.executable).with_name("check-jsonschema")
@@ -38,8 +36,7 @@ def test_every_value_is_accepted(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     for variable in [each for each in os.environ if each.startswith("FANFARE_")]:
         monkeypatch.delenv(variable)
     for variable, value in OURS[name]["environment"].items():
-        if variable not in ENGINES:
-            monkeypatch.setenv(variable, value)
+        monkeypatch.setenv(variable, value)
     room = OURS[name]["command"][1].removeprefix("services.")
     load(settings_of(room))
 
